@@ -1,0 +1,366 @@
+//! The words spoken between the engine, its gateways and its consoles, and the facts the journal keeps of them.
+//!
+//! Plain values: `wire/` gives them bytes, `engine` gives them meaning.
+
+use std::sync::Arc;
+
+use crate::contact::{Contact, ContactKey, LocationClaim, Signal};
+use crate::decision::DecisionRecord;
+use crate::service::Service;
+use crate::units::{ContactId, DispatcherId, Name, TablesVersion, Timestamp};
+
+/// One service's share of a contact: what a dispatcher is offered, takes, accepts and closes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OfferId {
+    pub contact: ContactId,
+    pub service: Service,
+}
+
+/// A person's place in a dispatcher's room: `console/<dispatcher>/<seat>` in the certificate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Seat {
+    pub dispatcher: DispatcherId,
+    pub seat: Name,
+}
+
+// --- gateway ---
+
+/// What a gateway says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GatewaySays {
+    /// A new contact, or one handed back because it was never confirmed (the key makes that harmless).
+    Contact { contact: Arc<Contact>, handed_back: bool },
+    /// More about a contact already sent. May overtake it.
+    Evidence { key: ContactKey, evidence: Evidence },
+    /// The caller is speaking to this dispatcher.
+    Answered { key: ContactKey, dispatcher: DispatcherId },
+    /// The caller is gone.
+    HungUp { key: ContactKey },
+    /// The voice path to this dispatcher failed: the next target, please.
+    TargetFailed { key: ContactKey, dispatcher: DispatcherId },
+}
+
+/// Late evidence about a contact.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Evidence {
+    pub claims: Vec<LocationClaim>,
+    pub signals: Vec<Signal>,
+    pub lang: Option<[u8; 2]>,
+}
+
+/// What a gateway hears, in this order for one contact: `Targets`, then `Durable` or `Overdue` (and `Durable` later), then the rest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GatewayHears {
+    /// Where the voice goes, in order: at once, before the disk.
+    Targets { key: ContactKey, contact: ContactId, targets: Vec<Target>, decision: Arc<DecisionRecord> },
+    /// The journal holds the contact. Only now may the gateway forget it.
+    Durable { key: ContactKey, contact: ContactId },
+    /// The journal is slow; the contact is being delivered all the same, and `Durable` follows.
+    Overdue { key: ContactKey, contact: ContactId },
+    /// The voice should go to another dispatcher now: nobody had taken it.
+    Moved { key: ContactKey, contact: ContactId, service: Service, dispatcher: DispatcherId },
+    /// A person at a console accepted this service's share.
+    Accepted { key: ContactKey, contact: ContactId, service: Service, seat: Seat },
+    /// The contact reached its end.
+    Ended { key: ContactKey, contact: ContactId, ending: Ending },
+    /// The contact could not be understood at all; the gateway uses its own last resort. Counted.
+    Refused { gateway_ref: Box<str>, why: Refusal },
+}
+
+/// One place the voice of a call can go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    pub dispatcher: DispatcherId,
+    pub service: Service,
+    /// The dispatcher's SIP URI.
+    pub uri: Box<str>,
+}
+
+// --- console ---
+
+/// What a console says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConsoleSays {
+    /// First message of a session. `seen` is the last sequence number this seat received from this engine's journal epoch, 0 for none.
+    SignIn { languages: Vec<[u8; 2]>, text: bool, seen: u64 },
+    /// I show it: stops the engine asking another seat because of a dead screen.
+    Shown { offer: OfferId },
+    /// I am handling it. The promise comes back as `Taken` once the journal holds it.
+    Take { offer: OfferId },
+    /// Help is on its way from my room.
+    Accept { offer: OfferId },
+    /// I ask that another takes it. It stays mine until one has.
+    Decline { offer: OfferId, reason: Box<str> },
+    /// I give it back to the queue of my room.
+    Release { offer: OfferId },
+    /// Done.
+    Close { offer: OfferId, reason: Box<str> },
+    /// I am alive; keeps my leases.
+    Heartbeat,
+    /// After a reconnect: an offer I showed that the engine never confirmed.
+    HandBack { offer: OfferId, contact: Arc<Contact>, decision: Arc<DecisionRecord> },
+    /// I leave in good order; my open offers go to the others at once.
+    SignOut,
+}
+
+/// What a console hears. Every message of a session carries a rising sequence number on the wire.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConsoleHears {
+    SignedIn {
+        seat: Seat,
+        tables: TablesVersion,
+    },
+    /// Something to take, or to know of.
+    Offer(Arc<Offer>),
+    /// The journal now holds the contact: it survives a crash of the engine.
+    Confirmed {
+        contact: ContactId,
+    },
+    /// Late evidence changed the decision.
+    Changed {
+        contact: ContactId,
+        revision: u32,
+        decision: Arc<DecisionRecord>,
+    },
+    /// Your take is in the journal: it is yours. Or another's, when `by` is not you.
+    Taken {
+        offer: OfferId,
+        by: Seat,
+    },
+    Accepted {
+        offer: OfferId,
+        by: Seat,
+    },
+    /// Waiting again: released, its lease went stale, or the taker asked for another.
+    Waiting {
+        offer: OfferId,
+        why: WaitingWhy,
+    },
+    /// Not on your screen any more.
+    Withdrawn {
+        offer: OfferId,
+    },
+    Closed {
+        offer: OfferId,
+        by: Seat,
+    },
+    CallerHungUp {
+        contact: ContactId,
+    },
+    /// A command was not carried out.
+    Refused {
+        offer: Option<OfferId>,
+        why: Refusal,
+    },
+}
+
+/// An offer as a console sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    pub id: OfferId,
+    pub contact: Arc<Contact>,
+    pub decision: Arc<DecisionRecord>,
+    /// The room responsible for this service at that place.
+    pub responsible: DispatcherId,
+    pub role: Role,
+    /// When the next in the chain is asked.
+    pub take_by: Timestamp,
+    /// False until the journal holds the contact.
+    pub confirmed: bool,
+    /// The seat that holds it, if one does.
+    pub held_by: Option<Seat>,
+    pub accepted: bool,
+}
+
+/// Why an offer is on this screen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Role {
+    /// This room is responsible and asked first.
+    Responsible = 0,
+    /// This room is asked because those before it did not take it.
+    Overflow = 1,
+    /// The decision was unsure: it may be this room's.
+    Neighbour = 2,
+    /// A test or a drill; never on a live screen.
+    Test = 3,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum WaitingWhy {
+    Declined = 0,
+    LeaseStale = 1,
+    Released = 2,
+    SeatGone = 3,
+}
+
+/// Why something was not carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Refusal {
+    /// Another seat holds it.
+    HeldByAnother = 0,
+    /// The offer is for another dispatcher.
+    NotYours = 1,
+    /// No such offer, or it has ended.
+    Unknown = 2,
+    /// The session did not sign in first, or speaks out of turn.
+    OutOfTurn = 3,
+    /// The message could not be decoded.
+    Malformed = 4,
+    /// A bound was reached; see the metrics.
+    Full = 5,
+    /// The role in the certificate does not allow it.
+    Forbidden = 6,
+}
+
+/// How a contact ended. Exactly one of these for every contact, written in the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Ending {
+    /// Every needed service accepted and closed it.
+    Closed = 0,
+    /// The same contact as another: same caller's gateway and reference, merged.
+    Duplicate = 1,
+    /// A test: answered by the test sink.
+    TestSunk = 2,
+}
+
+impl Ending {
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Duplicate => "duplicate",
+            Self::TestSunk => "test_sunk",
+        }
+    }
+}
+
+/// The state of a dispatcher.
+///
+/// # Source
+/// NENA-STA-010, queue states (Active, Inactive, Disabled, Full, Standby, Unreachable, DiversionRequested).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum DispatcherState {
+    #[default]
+    Active = 0,
+    /// Asks that others be asked first.
+    Diverting = 1,
+    Full = 2,
+    Unreachable = 3,
+    Closed = 4,
+}
+
+impl DispatcherState {
+    pub const ALL: [Self; 5] = [Self::Active, Self::Diverting, Self::Full, Self::Unreachable, Self::Closed];
+
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Diverting => "diverting",
+            Self::Full => "full",
+            Self::Unreachable => "unreachable",
+            Self::Closed => "closed",
+        }
+    }
+
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.word() == word)
+    }
+}
+
+// --- facts ---
+
+/// What the journal holds: facts, not inputs and not heartbeats. Everything the engine must know after a restart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fact {
+    /// A contact arrived and this was decided about it.
+    Arrived {
+        at: Timestamp,
+        contact: Arc<Contact>,
+        decision: Arc<DecisionRecord>,
+        states: Vec<(DispatcherId, DispatcherState)>,
+    },
+    /// Late evidence, the revision it made, and the decision about that revision.
+    Redecided {
+        at: Timestamp,
+        contact: ContactId,
+        revision: u32,
+        evidence: Evidence,
+        decision: Arc<DecisionRecord>,
+    },
+    /// The chain moved on: this dispatcher is asked now as well.
+    Asked {
+        at: Timestamp,
+        offer: OfferId,
+        dispatcher: DispatcherId,
+    },
+    Taken {
+        at: Timestamp,
+        offer: OfferId,
+        seat: Seat,
+    },
+    Accepted {
+        at: Timestamp,
+        offer: OfferId,
+        seat: Seat,
+    },
+    Waiting {
+        at: Timestamp,
+        offer: OfferId,
+        why: WaitingWhy,
+        reason: Box<str>,
+    },
+    Closed {
+        at: Timestamp,
+        offer: OfferId,
+        seat: Seat,
+        reason: Box<str>,
+    },
+    HungUp {
+        at: Timestamp,
+        contact: ContactId,
+    },
+    Answered {
+        at: Timestamp,
+        contact: ContactId,
+        dispatcher: DispatcherId,
+    },
+    Ended {
+        at: Timestamp,
+        contact: ContactId,
+        ending: Ending,
+    },
+    State {
+        at: Timestamp,
+        dispatcher: DispatcherId,
+        state: DispatcherState,
+        by: Name,
+    },
+    Tables {
+        at: Timestamp,
+        version: TablesVersion,
+        by: Name,
+    },
+}
+
+impl Fact {
+    pub const fn at(&self) -> Timestamp {
+        match self {
+            Self::Arrived { at, .. }
+            | Self::Redecided { at, .. }
+            | Self::Asked { at, .. }
+            | Self::Taken { at, .. }
+            | Self::Accepted { at, .. }
+            | Self::Waiting { at, .. }
+            | Self::Closed { at, .. }
+            | Self::HungUp { at, .. }
+            | Self::Answered { at, .. }
+            | Self::Ended { at, .. }
+            | Self::State { at, .. }
+            | Self::Tables { at, .. } => *at,
+        }
+    }
+}

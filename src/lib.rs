@@ -1,0 +1,12 @@
+//! Najda (نجدة): one emergency number for a whole country.
+//!
+//! The modules below stand in the order a contact meets them, and a module imports only modules listed above it.
+
+pub mod units;
+pub mod limits;
+pub mod geo;
+pub mod service;
+pub mod contact;
+pub mod decision;
+pub mod deliver;
+pub mod engine;
