@@ -8,5 +8,6 @@ pub mod geo;
 pub mod service;
 pub mod contact;
 pub mod decision;
+pub mod tables;
 pub mod deliver;
 pub mod engine;
