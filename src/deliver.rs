@@ -5,6 +5,8 @@
 use std::sync::Arc;
 
 use crate::contact::{Contact, ContactKey, LocationClaim, Signal};
+pub use crate::decision::DispatcherState;
+
 use crate::decision::DecisionRecord;
 use crate::service::Service;
 use crate::units::{ContactId, DispatcherId, Name, TablesVersion, Timestamp};
@@ -234,40 +236,6 @@ impl Ending {
             Self::Duplicate => "duplicate",
             Self::TestSunk => "test_sunk",
         }
-    }
-}
-
-/// The state of a dispatcher.
-///
-/// # Source
-/// NENA-STA-010, queue states (Active, Inactive, Disabled, Full, Standby, Unreachable, DiversionRequested).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum DispatcherState {
-    #[default]
-    Active = 0,
-    /// Asks that others be asked first.
-    Diverting = 1,
-    Full = 2,
-    Unreachable = 3,
-    Closed = 4,
-}
-
-impl DispatcherState {
-    pub const ALL: [Self; 5] = [Self::Active, Self::Diverting, Self::Full, Self::Unreachable, Self::Closed];
-
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Diverting => "diverting",
-            Self::Full => "full",
-            Self::Unreachable => "unreachable",
-            Self::Closed => "closed",
-        }
-    }
-
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.word() == word)
     }
 }
 

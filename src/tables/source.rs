@@ -105,6 +105,10 @@ pub struct Pack {
     pub gap_m: u32,
     /// Off the coast a place belongs to the nearest coast up to this far.
     pub coast_m: u32,
+    /// Water within this distance of land is no sea unless the words speak of it: piers, lagoons, islets and reclaimed land
+    /// that the layer does not have.
+    #[serde(default = "shore_m_default")]
+    pub shore_m: u32,
     /// Accuracy of every border that `borders.csv` does not name.
     pub accuracy_m: u32,
     /// Neighbours less probable than this are not named.
@@ -116,6 +120,10 @@ pub struct Pack {
     /// True when the land layer is rough: decisions say so.
     #[serde(default)]
     pub rough: bool,
+}
+
+const fn shore_m_default() -> u32 {
+    1_000
 }
 
 #[derive(Clone, Debug, Deserialize)]
