@@ -23,6 +23,8 @@ pub const SIGNALS_MAX: usize = 16;
 pub const TEXT_BYTES_MAX: usize = 4_096;
 /// Vertices of one claimed polygon.
 pub const CLAIM_VERTICES_MAX: usize = 128;
+/// Centimetres of the radius of a claimed shape: 2,000 km. A wider one names no country, let alone a room.
+pub const SHAPE_RADIUS_CM_MAX: u32 = 200_000_000;
 /// Bytes of a line identity, dialled number, trunk or cell id.
 pub const IDENTITY_BYTES_MAX: usize = 64;
 /// Bytes of one framed message on a gateway's or console's stream.
