@@ -14,11 +14,11 @@ use arrayvec::ArrayVec;
 
 use crate::contact::{ClaimSource, Contact, Place, Whose};
 use crate::decision::{AreaIndex, Decision, Discrepancy, DispatcherIndex, Rung, Step, Why};
-use crate::geo::area::{Shape, overlap};
-use crate::geo::edges::Near;
-use crate::geo::makani;
+use crate::geo::area::{self, Shape, overlap};
+use crate::geo::edges::{NEAR_MAX, Near};
+use crate::geo::grid::Only;
+use crate::geo::makani::{self, PLACES_MAX};
 use crate::geo::point::{Point, distance_cm};
-use crate::geo::trig::root;
 use crate::limits::CANDIDATES_MAX;
 use crate::tables::snapshot::{Flag, Ground, Side, Snapshot, Zone};
 use crate::units::{Name, Ppm, Timestamp};
@@ -173,8 +173,8 @@ fn from_makani(snapshot: &Snapshot, contact: &Contact, now: Timestamp, decision:
         Place::Shape(_) => None,
     })?;
     let ground = &snapshot.tables.ground;
-    let mut squares: ArrayVec<Point, 16> = ArrayVec::new();
-    makani::candidates(digits, &ground.bbox, &mut squares);
+    let mut squares: ArrayVec<Point, PLACES_MAX> = ArrayVec::new();
+    makani::candidates(digits, ground.bbox, &mut squares);
     // Land before water: a number in the sea is only meant when no square on land holds it.
     let mut inside: ArrayVec<(bool, AreaIndex, Point), 16> = squares
         .iter()
@@ -325,7 +325,7 @@ fn weigh(snapshot: &Snapshot, shape: &Shape, confidence: Ppm, rung: Rung, why: W
     let clear = ground.edges.clearance_cm(point) > reach_cm;
     match zone {
         Some(Zone::Land(area) | Zone::Patch { area, .. }) if clear => own(&mut located, *area, confidence),
-        Some(Zone::Water(area)) if clear && ground.grid.only_candidate(&shape.bbox()).is_some() => {
+        Some(Zone::Water(area)) if clear && ground.grid.only_candidate(shape.bbox()) != Only::Mixed => {
             own(&mut located, *area, confidence);
         }
         Some(Zone::Foreign(country)) if clear => abroad(snapshot, point, Some(*country), &mut located, decision),
@@ -361,7 +361,9 @@ fn weigh_overlap(
 ) {
     let ground = &snapshot.tables.ground;
     let point = shape.representative();
-    let near = reached(ground, point, reach_cm);
+    // Areas with a border that the claim's uncertainty and the border's own accuracy together reach.
+    let mut near: ArrayVec<Near, NEAR_MAX> = ArrayVec::new();
+    ground.edges.near(point, reach_cm, &mut near);
     let spread = match shape {
         Shape::Point(_) => &Shape::Circle { center: point, radius_cm: reach_cm },
         other => other,
@@ -423,11 +425,12 @@ fn off_the_map(snapshot: &Snapshot, point: Point, reach_cm: u32, confidence: Ppm
         decision.note(Discrepancy::NearestOwner);
     }
     // Whoever might be the nearest, given how accurate the coasts are drawn, may own it too.
-    let mut rivals: ArrayVec<Near, 16> = ArrayVec::new();
+    let mut rivals: ArrayVec<Near, NEAR_MAX> = ArrayVec::new();
     ground.edges.near(point, nearest.distance_cm.saturating_add(reach_cm), &mut rivals);
     let mut taken = 0_u32;
     for rival in rivals.iter().filter(|rival| rival.area != nearest.area) {
-        let tolerance = hypot(rival.reach_cm.max(nearest.reach_cm), reach_cm).max(1);
+        let accuracy_cm = rival.reach_cm.max(nearest.reach_cm).max(settings.accuracy_cm);
+        let tolerance = accuracy_cm.saturating_add(reach_cm).max(1);
         let behind = rival.distance_cm.saturating_sub(nearest.distance_cm);
         if behind > tolerance {
             continue;
@@ -455,7 +458,7 @@ fn abroad(snapshot: &Snapshot, point: Point, country: Option<[u8; 2]>, located: 
     let ground = &snapshot.tables.ground;
     located.outside = true;
     decision.note(Discrepancy::OutsideCountry);
-    let mut near: ArrayVec<Near, 16> = ArrayVec::new();
+    let mut near: ArrayVec<Near, NEAR_MAX> = ArrayVec::new();
     let mut country = country;
     for reach in ABROAD_CM {
         near.clear();
@@ -510,24 +513,11 @@ fn zone_marks(snapshot: &Snapshot, zone: Option<&Zone>, point: Point, now: Times
     }
 }
 
-/// Areas with a border that the claim's uncertainty and the border's own accuracy together reach.
-fn reached(ground: &Ground, point: Point, reach_cm: u32) -> ArrayVec<Near, 16> {
-    let mut near: ArrayVec<Near, 16> = ArrayVec::new();
-    ground.edges.near(point, reach_cm, &mut near);
-    near.retain(|near| near.distance_cm <= hypot(near.reach_cm, reach_cm));
-    near
-}
-
-fn hypot(a: u32, b: u32) -> u32 {
-    let square = u64::from(a) * u64::from(a) + u64::from(b) * u64::from(b);
-    u32::try_from(root(square)).unwrap_or(u32::MAX)
-}
-
 /// Shares of a shape's area by whose ground it is.
 #[derive(Clone, Debug, Default)]
-struct Shares(ArrayVec<(Side, Ppm), CANDIDATES_MAX>);
+struct Sides(ArrayVec<(Side, Ppm), CANDIDATES_MAX>);
 
-impl Shares {
+impl Sides {
     fn of(&self, side: Side) -> Ppm {
         self.0.iter().find(|(known, _)| *known == side).map_or(Ppm::ZERO, |(_, share)| *share)
     }
@@ -548,11 +538,11 @@ impl Side {
     }
 }
 
-fn shares_of(ground: &Ground, shape: &Shape, inflate_cm: u32) -> Shares {
-    let mut zones: ArrayVec<(Option<u16>, Ppm), 8> = ArrayVec::new();
+fn shares_of(ground: &Ground, shape: &Shape, inflate_cm: u32) -> Sides {
+    let mut zones = area::Shares::new();
     overlap(&ground.grid, shape, inflate_cm, &mut zones);
     // Where no water is drawn, the part of a shape off the coast goes with the land the shape touches.
-    let mut shares = Shares::default();
+    let mut shares = Sides::default();
     let mut nobody = Ppm::ZERO;
     for (zone, share) in zones {
         let Some(side) = zone.and_then(|zone| side_of(ground, zone)) else {

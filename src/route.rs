@@ -5,11 +5,9 @@
 
 use arrayvec::ArrayVec;
 
-use crate::classify::{Classification, Dialled, classify};
+use crate::classify::{Classification, DialledMeaning, classify};
 use crate::contact::{Contact, Oddity};
-use crate::decision::{
-    Assigned, AssignedRecord, Decision, DecisionRecord, Discrepancy, DispatcherIndex, Neighbour, NeighbourRecord, Step,
-};
+use crate::decision::{Assigned, AssignedRecord, Decision, DecisionRecord, Discrepancy, DispatcherIndex, Neighbour, NeighbourRecord, Step};
 use crate::limits::SERVICES_MAX;
 use crate::locate::{Located, Water, locate};
 use crate::service::Service;
@@ -77,10 +75,7 @@ fn note_evidence(tables: &Tables, contact: &Contact, heard: &Classification, dec
     if let Some(word) = heard.evidence {
         decision.because(Step::Word, word);
     }
-    if let Some(urn) = heard.urn {
-        decision.because(Step::Urn, Name::new(urn.word()).unwrap_or_default());
-    }
-    if let Some(code) = heard.incident_type.and_then(|index| tables.words.type_code(index)) {
+    if let Some(code) = heard.incident_type.and_then(|index| tables.words.types.code(index)) {
         decision.because(Step::Type, code);
     }
     if heard.silent {
@@ -94,13 +89,17 @@ fn note_evidence(tables: &Tables, contact: &Contact, heard: &Classification, dec
     }
 }
 
+fn has_evidence(heard: &Classification) -> bool {
+    heard.hint.is_some() || !heard.types.is_empty()
+}
+
 /// The services the contact needs, the lead first.
 fn needed(tables: &Tables, heard: &Classification, located: &Located, decision: &mut Decision) -> ArrayVec<Service, SERVICES_MAX> {
     let at_sea = located.water == Water::Sea;
     let area = located.answering_area;
     let mut services = ArrayVec::new();
-    if heard.has_evidence() || at_sea {
-        tables.words.services(heard, area, at_sea, &mut services);
+    if has_evidence(heard) || at_sea {
+        services = tables.words.plans.combine(&heard.types, heard.hint, area, at_sea);
         decision.because(Step::Plan, services.first().and_then(|service| Name::new(service.word())).unwrap_or_default());
     }
     if services.is_empty() {
@@ -131,7 +130,7 @@ fn assign(snapshot: &Snapshot, service: Service, heard: &Classification, located
     let of_area = located.answering_area.and_then(|area| tables.dispatchers.responsible(area, service));
     let dispatcher = match overlay_room(snapshot, service, located, now, decision) {
         Some(room) => room,
-        None if lead && answers && !heard.has_evidence() => {
+        None if lead && answers && !has_evidence(heard) => {
             decision.because(Step::Answering, tables.dispatcher_id(answering));
             answering
         }
@@ -173,7 +172,13 @@ fn assign(snapshot: &Snapshot, service: Service, heard: &Classification, located
 }
 
 /// A small area with a room of its own for this service, in its hours; the strongest wins.
-fn overlay_room(snapshot: &Snapshot, service: Service, located: &Located, now: Timestamp, decision: &mut Decision) -> Option<DispatcherIndex> {
+fn overlay_room(
+    snapshot: &Snapshot,
+    service: Service,
+    located: &Located,
+    now: Timestamp,
+    decision: &mut Decision,
+) -> Option<DispatcherIndex> {
     let ground = &snapshot.tables.ground;
     let mut over: ArrayVec<u16, 16> = ArrayVec::new();
     ground.overlay_grid.members(located.place?.point, &mut over);
@@ -213,9 +218,9 @@ fn seat_wishes(tables: &Tables, contact: &Contact, heard: &Classification, decis
 fn compare_dialled(heard: &Classification, decision: &mut Decision) {
     let lead = decision.lead().map(|lead| lead.service);
     match heard.dialled {
-        Some(Dialled::Unknown) => decision.note(Discrepancy::UnknownDialled),
-        Some(Dialled::NonEmergency(_)) if heard.upgraded => decision.note(Discrepancy::UpgradedFromNonEmergency),
-        Some(Dialled::Hint(service) | Dialled::NonEmergency(service)) if lead.is_some_and(|lead| lead != service) => {
+        Some(None) => decision.note(Discrepancy::UnknownDialled),
+        Some(Some(DialledMeaning::NonEmergency(_))) if heard.upgraded => decision.note(Discrepancy::UpgradedFromNonEmergency),
+        Some(Some(DialledMeaning::Hint(service) | DialledMeaning::NonEmergency(service))) if lead.is_some_and(|lead| lead != service) => {
             decision.note(Discrepancy::DialledServiceDiffers);
         }
         _ => {}
@@ -250,7 +255,7 @@ pub fn record(tables: &Tables, decision: &Decision) -> DecisionRecord {
         services: services.collect(),
         neighbours: neighbours.collect(),
         area: decision.area.map(|area| tables.area_id(area)),
-        incident_type: decision.incident_type.and_then(|index| tables.words.type_code(index)),
+        incident_type: decision.incident_type.and_then(|index| tables.words.types.code(index)),
         priority: decision.priority,
         rung: Name::new(decision.rung.word()).unwrap_or_default(),
         discrepancies: decision.discrepancies.iter().map(|discrepancy| discrepancy.code()).collect(),

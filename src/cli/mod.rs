@@ -9,10 +9,15 @@ use clap::{Parser, Subcommand};
 
 /// One emergency number for a whole country: classify, locate, route, deliver, and never lose a contact.
 #[derive(Debug, Parser)]
-#[command(name = "najda", version, propagate_version = true, after_help = "Start here:
+#[command(
+    name = "najda",
+    version,
+    propagate_version = true,
+    after_help = "Start here:
   najda demo                     engine, gateways and consoles on the UAE tables, in this terminal
   najda explain < contacts.jsonl decide offline and say why
-  najda tables check DIR         find every defect of a table set")]
+  najda tables check DIR         find every defect of a table set"
+)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,

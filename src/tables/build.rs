@@ -25,15 +25,13 @@ use crate::units::{Name, TablesVersion, Timestamp};
 /// Every defect found, none of them a warning; the set in force keeps serving.
 pub fn build(files: &Files) -> Result<Tables, Vec<Defect>> {
     let (source, mut defects) = Source::parse(files);
-    if defects.is_empty() {
-        defects = super::check::check(&source).defects;
-    }
     defects.retain(|defect| !defect.warning);
     if !defects.is_empty() {
         return Err(defects);
     }
     let mut tables = rows(&source, &mut defects);
     tables.ground = ground::build(&source, &tables.areas, &tables.dispatchers, &mut defects);
+    defects.retain(|defect| !defect.warning);
     if !defects.is_empty() {
         return Err(defects);
     }

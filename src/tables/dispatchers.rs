@@ -6,8 +6,8 @@
 use arrayvec::ArrayVec;
 
 use super::source::Hours;
-use crate::decision::{AreaIndex, DispatcherIndex};
 use crate::decision::DispatcherState;
+use crate::decision::{AreaIndex, DispatcherIndex};
 use crate::limits::CHAIN_MAX;
 use crate::service::Service;
 use crate::units::{DispatcherId, Name, Timestamp};
@@ -176,7 +176,14 @@ impl Dispatchers {
         chain
     }
 
-    fn policy(&self, service: Service, then: Then, room: DispatcherIndex, states: &[DispatcherState], about: Circumstances) -> Option<&Policy> {
+    fn policy(
+        &self,
+        service: Service,
+        then: Then,
+        room: DispatcherIndex,
+        states: &[DispatcherState],
+        about: Circumstances,
+    ) -> Option<&Policy> {
         self.policies.iter().find(|policy| {
             policy.service == service
                 && policy.then == then

@@ -31,12 +31,12 @@ impl Ground {
     pub fn empty() -> Self {
         Self {
             zones: Vec::new(),
-            grid: Grid::build(&[]).unwrap_or_else(|_| Grid::empty()),
-            edges: Borders::empty(),
+            grid: empty_grid(),
+            edges: empty_borders(),
             has_water: false,
             overlays: Vec::new(),
-            overlay_grid: Grid::empty(),
-            bbox: BBox::default(),
+            overlay_grid: empty_grid(),
+            bbox: nowhere(),
             countries: Vec::new(),
             area_count: 0,
         }
@@ -67,14 +67,26 @@ pub fn build(source: &Source, areas: &[Area], dispatchers: &Dispatchers, defects
     }
     let grid = Grid::build(&indexed).unwrap_or_else(|error| {
         defects.push(ground_defect(error.to_string()));
-        Grid::empty()
+        empty_grid()
     });
     let zones = zones(&patches, areas.len(), has_water, &countries, names);
     let edges = edges_of(source, areas, &land, &foreign, &countries, &patches, &patch_rings, &grid, &zones, defects);
     let own_points = patch_rings.iter().chain(land.iter().flatten()).chain(water.iter().flatten()).flatten().copied();
-    let bbox = BBox::of(own_points).unwrap_or_default();
+    let bbox = BBox::of(own_points).unwrap_or_else(nowhere);
     let (overlays, overlay_grid) = overlays(source, names, dispatchers, defects);
     Ground { zones, grid, edges, has_water, overlays, overlay_grid, bbox, countries, area_count: areas.len() as u16 }
+}
+
+fn nowhere() -> BBox {
+    BBox::new(Point::default(), Point::default())
+}
+
+fn empty_grid() -> Grid {
+    Grid::build(&[]).expect("no areas are in range of every bound")
+}
+
+fn empty_borders() -> Borders {
+    Borders::build(&[]).expect("no edges are in range of every bound")
 }
 
 fn ground_defect(what: String) -> Defect {
@@ -182,7 +194,7 @@ fn overlays(
     }
     let grid = Grid::build(&indexed).unwrap_or_else(|error| {
         defects.push(Defect { file: "overlays.csv".to_owned(), ..ground_defect(error.to_string()) });
-        Grid::empty()
+        empty_grid()
     });
     (overlays, grid)
 }
@@ -293,7 +305,7 @@ fn edges_of(
         Ok(edges) => edges,
         Err(error) => {
             defects.push(ground_defect(error.to_string()));
-            return Borders::empty();
+            return empty_borders();
         }
     };
     let inside_own = |point: Point| land.iter().any(|rings| area_contains(rings, point));
@@ -334,7 +346,7 @@ fn edges_of(
     }
     Borders::build(&edges).unwrap_or_else(|error| {
         defects.push(ground_defect(error.to_string()));
-        Borders::empty()
+        empty_borders()
     })
 }
 
@@ -345,8 +357,8 @@ fn contains(ring: &[Point], point: Point) -> bool {
 /// An edge in pieces short enough for a declared accuracy to change along it.
 fn pieces(edge: &BorderEdge) -> impl Iterator<Item = BorderEdge> + '_ {
     let count = (distance_cm(edge.a, edge.b) / PIECE_CM + 1).min(1_000) as i64;
-    let at = |step: i64| {
-        let along = |from: i32, until: i32| from + ((i64::from(until) - i64::from(from)) * step / count) as i32;
+    let at = move |step: i64| {
+        let along = move |from: i32, until: i32| from + ((i64::from(until) - i64::from(from)) * step / count) as i32;
         Point { lat_e7: along(edge.a.lat_e7, edge.b.lat_e7), lon_e7: along(edge.a.lon_e7, edge.b.lon_e7) }
     };
     (0..count).map(move |step| BorderEdge { a: at(step), b: at(step + 1), ..*edge })

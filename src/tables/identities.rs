@@ -156,10 +156,7 @@ fn longest<'t, T>(rows: &'t [T], text: &str, key: impl Fn(&T) -> (&str, bool), v
     let at_length = |length: usize| {
         let prefix = text.get(..length)?;
         let from = rows.partition_point(|row| key(row).0 < prefix);
-        rows.get(from..)?
-            .iter()
-            .take_while(|row| key(row).0 == prefix)
-            .find(|row| (key(row).1 || length == text.len()) && valid(row))
+        rows.get(from..)?.iter().take_while(|row| key(row).0 == prefix).find(|row| (key(row).1 || length == text.len()) && valid(row))
     };
     (1..=text.len()).rev().find_map(at_length)
 }

@@ -1,3 +1,14 @@
 //! The routing tables: rows a control room can read and diff, compiled into one immutable snapshot.
 
 pub mod source;
+pub mod types;
+pub mod numbers;
+pub mod plans;
+pub mod vocabulary;
+pub mod dispatchers;
+pub mod identities;
+pub mod snapshot;
+pub mod ground;
+pub mod build;
+pub mod compiled;
+pub mod published;

@@ -7,7 +7,7 @@ use arrayvec::ArrayVec;
 use super::dispatchers::Dispatchers;
 use super::identities::Identities;
 use super::source::Hours;
-use super::vocabulary::Words;
+use super::vocabulary::Vocabulary;
 use crate::decision::{AreaIndex, DispatcherIndex, DispatcherState};
 use crate::geo::edges::Borders;
 use crate::geo::grid::Grid;
@@ -31,7 +31,7 @@ pub struct Tables {
     pub areas: Vec<Area>,
     pub dispatchers: Dispatchers,
     pub identities: Identities,
-    pub words: Words,
+    pub words: Vocabulary,
     pub ground: Ground,
     /// Named places, for saying a position in words.
     pub places: Vec<NamedPlace>,
@@ -93,7 +93,11 @@ pub enum Zone {
     Foreign([u8; 2]),
     Land(AreaIndex),
     /// An overlay that patches the boundaries, with its id for the reasons.
-    Patch { area: AreaIndex, overlay: Name, flag: Flag },
+    Patch {
+        area: AreaIndex,
+        overlay: Name,
+        flag: Flag,
+    },
     Water(AreaIndex),
 }
 

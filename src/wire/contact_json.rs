@@ -153,7 +153,7 @@ fn read_place(fields: &Map<String, Value>, contact: &mut Contact) {
     let age_secs = number_of(fields, "age_s").map_or(0, |age| age.clamp(0.0, f64::from(u32::MAX)) as u32);
     let source = if contact.door == Door::SipECall { ClaimSource::ECall } else { ClaimSource::DeviceFix };
     let whose = if contact.door.is_third_party() { Whose::Incident } else { Whose::Caller };
-    let mut claim = |place: Option<Place>, source: ClaimSource, oddity: Oddity, contact: &mut Contact| match place {
+    let claim = |place: Option<Place>, source: ClaimSource, oddity: Oddity, contact: &mut Contact| match place {
         Some(_) if contact.claims.len() >= CLAIMS_MAX => contact.oddities.push(Oddity::ClaimsCut),
         Some(place) => contact.claims.push(LocationClaim { whose, place, source, age_secs, confidence }),
         None => contact.oddities.push(oddity),
@@ -201,7 +201,8 @@ fn shape_of(shape: &Map<String, Value>) -> Option<Shape> {
             orientation_mdeg: mdeg(&["orientation_deg", "orientation"]).unwrap_or(0),
         }),
         "arcband" => {
-            let opening = any(&["opening_deg", "opening_angle_deg", "openingAngle", "opening_angle"]).filter(|o| *o > 0.0 && *o <= 360.0)?;
+            let opening =
+                any(&["opening_deg", "opening_angle_deg", "openingAngle", "opening_angle"]).filter(|o| *o > 0.0 && *o <= 360.0)?;
             Some(Shape::ArcBand {
                 center: center()?,
                 inner_cm: cm(&["inner_m", "inner_radius_m", "innerRadius", "inner_radius"]).unwrap_or(0),
@@ -220,7 +221,7 @@ fn shape_of(shape: &Map<String, Value>) -> Option<Shape> {
         }
         _ => None,
     }
-    .and_then(Shape::repaired)
+    .and_then(|shape| shape.repaired().ok())
 }
 
 fn read_signals(fields: &Map<String, Value>, contact: &mut Contact) {
@@ -329,7 +330,9 @@ mod tests {
         assert_eq!(circle, Shape::Circle { center, radius_cm: 15_000 });
         let band = shape(r#"{"type":"ArcBand","center":[55.3,25.2],"inner_m":500,"outer_m":2000,"start_deg":-30,"opening_deg":120}"#);
         assert_eq!(band, Shape::ArcBand { center, inner_cm: 50_000, outer_cm: 200_000, start_mdeg: 330_000, opening_mdeg: 120_000 });
-        assert!(matches!(shape(r#"{"type":"Polygon","coordinates":[[[55,25],[55.1,25],[55.1,25.1],[55,25]]]}"#), Shape::Polygon(p) if p.len() == 3));
+        assert!(
+            matches!(shape(r#"{"type":"Polygon","coordinates":[[[55,25],[55.1,25],[55.1,25.1],[55,25]]]}"#), Shape::Polygon(p) if p.len() == 3)
+        );
     }
 
     #[test]
@@ -343,7 +346,8 @@ mod tests {
 
     #[test]
     fn events_become_signals_and_unknown_ones_are_kept() {
-        let contact = read(r#"{"id":"a","events":["silence 8 s","dtmf 5 at 20 s","gateway dubai-sms","verified true","late fix at 20 s"]}"#);
+        let contact =
+            read(r#"{"id":"a","events":["silence 8 s","dtmf 5 at 20 s","gateway dubai-sms","verified true","late fix at 20 s"]}"#);
         assert_eq!(contact.trunk, Name::new("dubai-sms"));
         assert_eq!(
             contact.signals,

@@ -1,0 +1,3 @@
+//! Everything that can fail because of a machine.
+
+pub mod tables;
