@@ -174,6 +174,8 @@ pub enum Discrepancy {
     ForeignPeer([u8; 2]),
     ForeignNetwork,
     InputCut,
+    /// The gateway used a reference it had used for another contact.
+    KeyReused,
     LanguageWithoutSeat,
     LineIsThirdParty,
     LocationStale,
@@ -225,6 +227,7 @@ impl Discrepancy {
             Self::ForeignPeer(_) => "foreign_peer",
             Self::InputCut => "input_cut",
             Self::Internal => "internal",
+            Self::KeyReused => "key_reused",
             Self::LanguageWithoutSeat => "language_without_seat",
             Self::LineIsThirdParty => "line_is_third_party",
             Self::LocationStale => "location_stale",

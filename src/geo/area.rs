@@ -6,7 +6,7 @@ use super::point::Point;
 ///
 /// # Source
 /// RFC 5491, 5 (the eight PIDF-LO shapes; the three-dimensional ones are read as their ground projection).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Shape {
     Point(Point),
     Circle {
