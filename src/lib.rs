@@ -9,4 +9,5 @@ pub mod service;
 pub mod contact;
 pub mod decision;
 pub mod deliver;
+pub mod incident;
 pub mod engine;
