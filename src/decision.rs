@@ -208,6 +208,8 @@ pub enum Discrepancy {
     ForeignPeer([u8; 2]),
     ForeignNetwork,
     InputCut,
+    /// The gateway used a reference it had used for another contact.
+    KeyReused,
     LineIsThirdParty,
     LocationStale,
     MakaniAmbiguous,
@@ -259,6 +261,7 @@ impl Discrepancy {
             Self::ForeignPeer(_) => "foreign_peer",
             Self::InputCut => "input_cut",
             Self::Internal => "internal",
+            Self::KeyReused => "key_reused",
             Self::LineIsThirdParty => "line_is_third_party",
             Self::LocationStale => "location_stale",
             Self::MakaniAmbiguous => "makani_ambiguous",

@@ -112,7 +112,7 @@ pub enum ConsoleHears {
         seat: Seat,
         tables: TablesVersion,
     },
-    /// Something to take, or to know of.
+    /// Something to take, or to know of. An offer with an id already on the screen replaces what was shown of it.
     Offer(Arc<Offer>),
     /// The journal now holds the contact: it survives a crash of the engine.
     Confirmed {
@@ -227,6 +227,8 @@ pub enum Ending {
     Duplicate = 1,
     /// A test: answered by the test sink.
     TestSunk = 2,
+    /// The engine held all the contacts it can: the gateway rang the targets it was given, and no console was asked.
+    Overflowed = 3,
 }
 
 impl Ending {
@@ -235,6 +237,44 @@ impl Ending {
             Self::Closed => "closed",
             Self::Duplicate => "duplicate",
             Self::TestSunk => "test_sunk",
+            Self::Overflowed => "overflowed",
+        }
+    }
+}
+
+/// Why one more dispatcher of a chain was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum AskedWhy {
+    /// Its holder, or every seat of the room asked before, asked for another.
+    Declined = 0,
+    /// Nobody is left to ask in turn: those passed over are asked as well.
+    EndOfChain = 1,
+    /// The room asked first holds all it can.
+    Full = 2,
+    /// Those asked before have no seat signed in.
+    NoSeat = 3,
+    /// Nobody took it in time.
+    NoTake = 4,
+    /// No screen showed it in time.
+    NotShown = 5,
+    /// The voice path to the room asked before failed.
+    TargetFailed = 6,
+}
+
+impl AskedWhy {
+    pub const ALL: [Self; 7] =
+        [Self::Declined, Self::EndOfChain, Self::Full, Self::NoSeat, Self::NoTake, Self::NotShown, Self::TargetFailed];
+
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Declined => "declined",
+            Self::EndOfChain => "end_of_chain",
+            Self::Full => "full",
+            Self::NoSeat => "no_seat",
+            Self::NoTake => "no_take",
+            Self::NotShown => "not_shown",
+            Self::TargetFailed => "target_failed",
         }
     }
 }
@@ -259,11 +299,12 @@ pub enum Fact {
         evidence: Evidence,
         decision: Arc<DecisionRecord>,
     },
-    /// The chain moved on: this dispatcher is asked now as well.
+    /// The chain moved on: this dispatcher is asked now as well. That the first of a chain is asked needs no fact of its own.
     Asked {
         at: Timestamp,
         offer: OfferId,
         dispatcher: DispatcherId,
+        why: AskedWhy,
     },
     Taken {
         at: Timestamp,
@@ -275,10 +316,18 @@ pub enum Fact {
         offer: OfferId,
         seat: Seat,
     },
+    /// Nobody holds it any more.
     Waiting {
         at: Timestamp,
         offer: OfferId,
         why: WaitingWhy,
+        reason: Box<str>,
+    },
+    /// This seat asks that another takes it. If it holds the offer, it holds it until another has taken.
+    Declined {
+        at: Timestamp,
+        offer: OfferId,
+        seat: Seat,
         reason: Box<str>,
     },
     Closed {
@@ -323,6 +372,7 @@ impl Fact {
             | Self::Taken { at, .. }
             | Self::Accepted { at, .. }
             | Self::Waiting { at, .. }
+            | Self::Declined { at, .. }
             | Self::Closed { at, .. }
             | Self::HungUp { at, .. }
             | Self::Answered { at, .. }

@@ -13,6 +13,7 @@ pub mod classify;
 pub mod locate;
 pub mod route;
 pub mod deliver;
+pub mod incident;
 pub mod engine;
 pub mod wire;
 pub mod edge;

@@ -15,7 +15,7 @@ use crate::units::Ppm;
 ///
 /// # Source
 /// RFC 5491, 5 (the eight PIDF-LO shapes; the three-dimensional ones are read as their ground projection).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Shape {
     Point(Point),
     Circle {
