@@ -107,7 +107,7 @@ impl Grid {
             sets: Vec::new(),
         };
         if let Some(all) = bbox {
-            Builder { grid: &mut grid, merged: &merged, set_offsets: BTreeMap::new(), pools: Vec::new(), leaf_edges: 0 }.all(all)?;
+            Builder { grid: &mut grid, merged: &merged, set_offsets: BTreeMap::new(), pools: Vec::new(), leaf_edges: 0, leaf_edges_max: 0 }.all(all)?;
         }
         Ok(grid)
     }
@@ -119,7 +119,10 @@ struct Builder<'a> {
     set_offsets: BTreeMap<Vec<u16>, u32>,
     /// Lists of edges by cell of a sub-grid, kept between cells so that they are allocated once a level.
     pools: Vec<Vec<Vec<u32>>>,
+    /// Edges in the leaves of the present root cell, and how many they may become: bundles of lines a hair's breadth apart
+    /// would else fill the memory with copies.
     leaf_edges: usize,
+    leaf_edges_max: usize,
 }
 
 /// A square of the grid while it is being built.
@@ -163,6 +166,7 @@ impl Builder<'_> {
             }
             let square = root.child(0, lon, lat);
             let edges = sorted.get(starts[at] as usize..starts[at + 1] as usize).unwrap_or_default();
+            (self.leaf_edges, self.leaf_edges_max) = (0, 32 * edges.len() + 2_048);
             let word = self.cell(square, edges, &set, 0)?;
             self.grid.cells[at] = word;
             self.walk_east(square, edges, &mut set);
@@ -220,8 +224,8 @@ impl Builder<'_> {
             });
         }
         // Edges that lie on each other at this scale, or all meet in one vertex, are not parted by more cells.
-        let budget = 8 * self.merged.edges.len() + (1 << 20);
-        let in_vain = (square.shift <= FINE_SHIFT && total > edges.len() * side as usize * 3 / 4) || self.leaf_edges + total > budget;
+        let fine = square.shift <= FINE_SHIFT && total > edges.len() * side as usize * 3 / 4;
+        let in_vain = fine || self.leaf_edges + total > self.leaf_edges_max;
         if in_vain {
             self.pools[level] = lists;
             return self.leaf(square, edges, set);
