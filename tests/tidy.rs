@@ -33,7 +33,7 @@ const RULES: &[(&str, Rule)] = &[
     ("purity", path::purity),
     ("formats", path::formats),
     ("panics", path::panics),
-    ("unbounded", path::unbounded),
+    ("endless_queues", path::endless_queues),
     ("sleeps", path::sleeps),
     ("ignored_tests", path::ignored_tests),
     ("unfinished", text::unfinished),

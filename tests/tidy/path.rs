@@ -158,7 +158,7 @@ fn has_proof(file: &RustFile, at: usize) -> bool {
 }
 
 /// Every queue has a capacity.
-pub fn unbounded(tree: &Tree) -> Vec<Violation> {
+pub fn endless_queues(tree: &Tree) -> Vec<Violation> {
     let mut broken = Vec::new();
     for file in &tree.rust {
         let endless = ["unbounded", "unbounded_channel", "SegQueue", "Injector"].into_iter().flat_map(|name| words(&file.code, name));
@@ -173,9 +173,24 @@ pub fn unbounded(tree: &Tree) -> Vec<Violation> {
 
 /// `channel()` or `channel::<T>()`: only the standard library's endless channel is made without a capacity.
 fn takes_no_capacity(code: &str, after: usize) -> bool {
-    let generics = code[after..].starts_with("::<");
-    let open = if generics { code[after..].find('(').map(|found| after + found) } else { Some(after) };
-    open.is_some_and(|open| code.as_bytes().get(open) == Some(&b'(') && code[open + 1..closing(code, open)].trim().is_empty())
+    let generics = if code[after..].starts_with("::<") { angles_end(code, after + "::".len()) } else { after };
+    code.as_bytes().get(generics) == Some(&b'(') && code[generics + 1..closing(code, generics)].trim().is_empty()
+}
+
+/// The offset after the angle brackets that open at this one.
+fn angles_end(code: &str, open: usize) -> usize {
+    let mut depth = 0_usize;
+    for (at, byte) in code.bytes().enumerate().skip(open) {
+        match byte {
+            b'<' => depth += 1,
+            b'>' if code.as_bytes()[at - 1] != b'-' => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return at + 1;
+        }
+    }
+    code.len()
 }
 
 /// A test waits for a condition, never for a time.
@@ -282,10 +297,10 @@ mod tests {
     #[test]
     fn a_queue_without_a_bound_is_found() {
         for code in ["crossbeam::channel::unbounded();", "mpsc::channel();", "mpsc::channel::<(u8, u8)>( );", "SegQueue::x"] {
-            fires(unbounded, &[("src/edge/run.rs", code)], &[("src/edge/run.rs", 1)]);
+            fires(endless_queues, &[("src/edge/run.rs", code)], &[("src/edge/run.rs", 1)]);
         }
         passes(
-            unbounded,
+            endless_queues,
             &[("src/edge/run.rs", "mpsc::channel(8);\nmpsc::channel::<u8>(N);\nbounded(8);\nlet channel = x;\n// unbounded\n")],
         );
     }

@@ -77,8 +77,8 @@ pub fn hosts(tree: &Tree) -> Vec<Violation> {
     let mut broken = Vec::new();
     for (path, text) in tree.texts() {
         for (index, line) in text.lines().enumerate() {
-            let named = line.match_indices("://").map(|(at, _)| host_of(&line[at + "://".len()..]));
-            if let Some(host) = named.filter(|host| serves(host)).next() {
+            let mut named = line.match_indices("://").map(|(at, _)| host_of(&line[at + "://".len()..]));
+            if let Some(host) = named.find(|host| serves(host)) {
                 broken.push(Violation::new(
                     path,
                     index + 1,
