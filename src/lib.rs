@@ -2,6 +2,7 @@
 //!
 //! The modules below stand in the order a contact meets them, and a module imports only modules listed above it.
 
+pub mod manual;
 pub mod units;
 pub mod limits;
 pub mod geo;
