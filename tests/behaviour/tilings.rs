@@ -67,8 +67,7 @@ pub fn official() -> Option<Tiling> {
             let points: Option<Vec<Point>> = ring.as_array()?.iter().map(point).collect();
             Some(ring::normalised(&points?))
         };
-        let polygons: Option<Vec<Vec<Vec<Point>>>> =
-            polygons.iter().map(|rings| rings.as_array()?.iter().map(ring).collect()).collect();
+        let polygons: Option<Vec<Vec<Vec<Point>>>> = polygons.iter().map(|rings| rings.as_array()?.iter().map(ring).collect()).collect();
         areas.insert(area as u16, polygons?);
     }
     Some(Tiling { name: "the official emirates", areas, covered: None })
@@ -90,10 +89,8 @@ pub fn fractal(side: usize, cell: i64, depth: u32, seed: u64) -> Tiling {
             for pair in line.windows(2) {
                 let (up, aside) = (i64::from(pair[1].lat_e7 - pair[0].lat_e7), i64::from(pair[1].lon_e7 - pair[0].lon_e7));
                 let bend = random.below(241) - 120;
-                let middle = at(
-                    i64::from(pair[0].lat_e7) + up / 2 - aside * bend / 1000,
-                    i64::from(pair[0].lon_e7) + aside / 2 + up * bend / 1000,
-                );
+                let middle =
+                    at(i64::from(pair[0].lat_e7) + up / 2 - aside * bend / 1000, i64::from(pair[0].lon_e7) + aside / 2 + up * bend / 1000);
                 finer.extend([middle, pair[1]]);
             }
             line = finer;

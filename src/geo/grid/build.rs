@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::geo::ring;
 
+/// Cells by which edges are sorted first.
+const COARSE_CELLS_MAX: u64 = 1 << 16;
+
 /// An edge of the map with every area that it bounds. `a` is west of `b`, or south of it on the same meridian.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::geo) struct MergedEdge {
@@ -41,17 +44,11 @@ pub(in crate::geo) fn merged_edges(areas: &[IndexedArea]) -> Result<MergedEdges,
             return Err(GridError::PointOutOfRange { area, point });
         }
     }
-    let mut raw: Vec<(u64, u64, u16)> = Vec::with_capacity(areas.iter().flat_map(|area| &area.rings).map(Vec::len).sum());
-    for area in areas {
-        for (a, b) in area.rings.iter().flat_map(|ring| ring::edges(ring)) {
-            let (a, b) = (key(a), key(b));
-            raw.push((a.min(b), a.max(b), area.area));
-        }
-    }
-    if raw.len() > u32::MAX as usize / 4 {
+    let count: usize = areas.iter().flat_map(|area| &area.rings).map(Vec::len).sum();
+    if count > u32::MAX as usize / 4 {
         return Err(GridError::TooLarge);
     }
-    raw.sort_unstable();
+    let raw = sorted_by_place(areas);
 
     let mut merged = MergedEdges { edges: Vec::with_capacity(raw.len()), pool: Vec::with_capacity(raw.len() * 2) };
     for same in raw.chunk_by(|x, y| (x.0, x.1) == (y.0, y.1)) {
@@ -70,6 +67,39 @@ pub(in crate::geo) fn merged_edges(areas: &[IndexedArea]) -> Result<MergedEdges,
         merged.edges.extend(same.first().map(|edge| MergedEdge { a: point_of(edge.0), b: point_of(edge.1), at: at as u32 }));
     }
     Ok(merged)
+}
+
+/// Every edge with its ends as ascending keys, sorted by a coarse cell first, so that neighbours on the map are neighbours in
+/// memory, and within a cell by the keys.
+fn sorted_by_place(areas: &[IndexedArea]) -> Vec<(u64, u64, u16)> {
+    let edges = || {
+        let rings = areas.iter().flat_map(|area| area.rings.iter().map(|ring| (area.area, ring)));
+        rings.flat_map(|(area, ring)| ring::edges(ring).map(move |(a, b)| (key(a).min(key(b)), key(a).max(key(b)), area)))
+    };
+    let Some(all) = BBox::of(areas.iter().flat_map(|area| area.rings.iter().flatten()).copied()) else { return Vec::new() };
+    let sides = |shift: u32| (root_side(all.min.lon_e7, all.max.lon_e7, shift), root_side(all.min.lat_e7, all.max.lat_e7, shift));
+    let shift = (0..ROOT_SHIFT_MAX).find(|shift| sides(*shift).0 * sides(*shift).1 <= COARSE_CELLS_MAX).unwrap_or(ROOT_SHIFT_MAX);
+    let (lons, lats) = sides(shift);
+    let cell = |from: u64| {
+        let from = point_of(from);
+        let lon = (i64::from(from.lon_e7) - i64::from(all.min.lon_e7)) as usize >> shift;
+        let lat = (i64::from(from.lat_e7) - i64::from(all.min.lat_e7)) as usize >> shift;
+        lat * lons as usize + lon
+    };
+    let mut starts = vec![0usize; (lons * lats) as usize + 1];
+    edges().for_each(|(from, ..)| starts[cell(from) + 1] += 1);
+    for cell in 1..starts.len() {
+        starts[cell] += starts[cell - 1];
+    }
+    let mut raw = vec![(0, 0, 0); starts.last().copied().unwrap_or(0)];
+    let mut next = starts.clone();
+    for edge in edges() {
+        let at = &mut next[cell(edge.0)];
+        raw[*at] = edge;
+        *at += 1;
+    }
+    starts.windows(2).for_each(|bounds| raw[bounds[0]..bounds[1]].sort_unstable());
+    raw
 }
 
 /// A point as one number that sorts by longitude, then latitude.
@@ -107,7 +137,8 @@ impl Grid {
             sets: Vec::new(),
         };
         if let Some(all) = bbox {
-            Builder { grid: &mut grid, merged: &merged, set_offsets: BTreeMap::new(), pools: Vec::new(), leaf_edges: 0, leaf_edges_max: 0 }.all(all)?;
+            Builder { grid: &mut grid, merged: &merged, set_offsets: BTreeMap::new(), pools: Vec::new(), leaf_edges: 0, leaf_edges_max: 0 }
+                .all(all)?;
         }
         Ok(grid)
     }
