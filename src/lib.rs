@@ -10,3 +10,4 @@ pub mod contact;
 pub mod decision;
 pub mod deliver;
 pub mod engine;
+pub mod wire;

@@ -28,6 +28,25 @@ pub const IDENTITY_BYTES_MAX: usize = 64;
 /// Bytes of one framed message on a gateway's or console's stream.
 pub const FRAME_BYTES_MAX: usize = 64 * 1024;
 
+/// Bytes of one fact in the journal: a contact or evidence that filled a frame, a full decision, and the states of the rooms.
+pub const FACT_BYTES_MAX: usize = 256 * 1024;
+/// Oddities kept for one contact; there are fewer kinds.
+pub const ODDITIES_MAX: usize = 16;
+/// Vertices of the claims and signals aside, bytes of each of a contact's words when the whole outgrows a frame.
+pub const TRIMMED_WORDS_BYTES_MAX: usize = 1_024;
+/// Bytes of one step of reasoning in a record: a step's word and a name.
+pub const REASON_BYTES_MAX: usize = 128;
+/// Bytes a person types as the reason of a command.
+pub const COMMAND_REASON_BYTES_MAX: usize = 1_024;
+/// Bytes of a dispatcher's SIP URI.
+pub const URI_BYTES_MAX: usize = 256;
+/// Places one voice call can go: every room of every chain.
+pub const TARGETS_MAX: usize = CHAIN_MAX * SERVICES_MAX;
+/// Room states journaled with one decision: those that differ from active.
+pub const STATES_MAX: usize = 1_024;
+/// Languages a seat signs in with.
+pub const LANGUAGES_MAX: usize = 32;
+
 /// Areas in one layer of boundaries.
 pub const AREAS_MAX: usize = 60_000;
 /// Dispatchers in one table set.
@@ -55,3 +74,14 @@ const _: () = assert!(NEIGHBOURS_MAX >= 3 * 3, "three areas in doubt, three serv
 const _: () = assert!(TEXT_BYTES_MAX * 4 < FRAME_BYTES_MAX);
 const _: () = assert!(CHAIN_MAX >= 3, "responsible, one overflow, fallback");
 const _: () = assert!(COMMIT_ENTRIES_MAX <= ENGINE_QUEUE_MAX);
+const _: () = assert!(
+    CLAIMS_MAX * (CLAIM_VERTICES_MAX * 8 + 64) + SIGNALS_MAX * (TRIMMED_WORDS_BYTES_MAX + 16) + 24 * 1024 < FRAME_BYTES_MAX,
+    "a contact with its words cut always fits a frame beside its decision"
+);
+const _: () = assert!(TARGETS_MAX * (URI_BYTES_MAX + 64) + 24 * 1024 < FRAME_BYTES_MAX, "targets fit a frame beside their decision");
+const _: () = assert!(
+    SERVICES_MAX * (CHAIN_MAX + 3) * 40 + NEIGHBOURS_MAX * 128 + REASONS_MAX * (REASON_BYTES_MAX + 8) + DISCREPANCIES_MAX * 40 + 256
+        < 24 * 1024,
+    "a decision fits the room kept for it"
+);
+const _: () = assert!(2 * FRAME_BYTES_MAX + STATES_MAX * 41 < FACT_BYTES_MAX, "a fact holds what two frames and the states can");

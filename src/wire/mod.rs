@@ -1,0 +1,10 @@
+//! Values to bytes and back, without a socket.
+//!
+//! - [`frame`]: the framed messages of gateways and consoles, and the journal's entries. The only file that names bincode.
+//! - `layout` (private): which bytes each domain type becomes, in one table a reader can hold beside a capture.
+//!
+//! **Invariant:** domain types derive no format. A layout names every field and its type, so a field added to the domain does not
+//! compile until somebody decides what it is on the wire.
+
+pub mod frame;
+mod layout;
