@@ -11,3 +11,5 @@ pub mod decision;
 pub mod deliver;
 pub mod engine;
 pub mod wire;
+pub mod client;
+pub mod edge;

@@ -69,6 +69,31 @@ pub const SESSION_QUEUE_MAX: usize = 8_192;
 /// Sessions of one engine.
 pub const SESSIONS_MAX: usize = 4_096;
 
+/// Contacts a gateway's client keeps until the journal holds them: six seconds of the worst hour imagined. Then sending waits.
+pub const UNCONFIRMED_MAX: usize = 65_536;
+/// Messages a client keeps until the engine has received them. Then sending waits.
+pub const UNRECEIVED_MAX: usize = 8_192;
+/// Messages encoded into one write of a stream.
+pub const WRITE_BATCH_MAX: usize = 256;
+/// Bytes of answers gathered before they are written: the first contact of a burst does not wait for the last.
+pub const ANSWER_BYTES_MAX: usize = 8 * 1024;
+/// How long a peer has from its first packet to its first message.
+pub const HANDSHAKE_MICROS_MAX: u64 = 3_000_000;
+/// After this long without a packet a connection is lost. Three keep-alives are lost before it is.
+pub const IDLE_MICROS_MAX: u64 = 3_000_000;
+/// How often an idle connection says that it lives.
+pub const KEEP_ALIVE_MICROS: u64 = 1_000_000;
+/// How long a session that drains waits until its peer has everything.
+pub const DRAIN_MICROS_MAX: u64 = 2_000_000;
+/// At most one stateless reset in this time: 2,000 a second tell every session of a restarted engine before it would time out.
+pub const RESET_MICROS_MIN: u64 = 500;
+/// How soon a door tries again to hand the engine what its full queue refused.
+pub const RESUBMIT_MICROS: u64 = 1_000;
+/// Bytes a peer may send on its stream before we have read them: 25 ms of 10,000 contacts a second, and at least two frames.
+pub const STREAM_WINDOW_BYTES_MAX: usize = 256 * 1024;
+/// Bytes we hold for a peer that has not acknowledged them.
+pub const SEND_WINDOW_BYTES_MAX: usize = 512 * 1024;
+
 const _: () = assert!(HEARTBEAT_MICROS * 3 < LEASE_MICROS_MAX);
 const _: () = assert!(NEIGHBOURS_MAX >= 3 * 3, "three areas in doubt, three services each");
 const _: () = assert!(TEXT_BYTES_MAX * 4 < FRAME_BYTES_MAX);
@@ -85,3 +110,8 @@ const _: () = assert!(
     "a decision fits the room kept for it"
 );
 const _: () = assert!(2 * FRAME_BYTES_MAX + STATES_MAX * 41 < FACT_BYTES_MAX, "a fact holds what two frames and the states can");
+const _: () = assert!(KEEP_ALIVE_MICROS * 3 <= IDLE_MICROS_MAX);
+const _: () = assert!(STREAM_WINDOW_BYTES_MAX >= 2 * FRAME_BYTES_MAX, "a window holds a frame and the start of the next");
+const _: () = assert!(IDLE_MICROS_MAX < LEASE_MICROS_MAX, "a seat that lost its line is back before its leases are stale");
+const _: () = assert!(WRITE_BATCH_MAX <= SESSION_QUEUE_MAX && SESSION_QUEUE_MAX <= UNCONFIRMED_MAX);
+const _: () = assert!(SESSIONS_MAX as u64 * RESET_MICROS_MIN < IDLE_MICROS_MAX, "every old session is reset before it would time out");

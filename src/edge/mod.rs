@@ -1,0 +1,8 @@
+//! All that can fail in a machine: sockets, files, clocks, threads, entropy.
+
+pub mod clock;
+pub mod tls;
+pub mod certs;
+pub mod sessions;
+pub mod ingress;
+pub mod console;
