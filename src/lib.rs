@@ -17,5 +17,6 @@ pub mod deliver;
 pub mod incident;
 pub mod engine;
 pub mod wire;
+pub mod client;
 pub mod edge;
 pub mod cli;

@@ -1,2 +1,4 @@
 mod geography;
 mod tilings;
+mod doors;
+mod frames;
