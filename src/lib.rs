@@ -11,3 +11,6 @@ pub mod decision;
 pub mod tables;
 pub mod deliver;
 pub mod engine;
+pub mod journal;
+pub mod store;
+pub mod edge;

@@ -1,0 +1,3 @@
+//! All that a machine can fail at: sockets, files, clocks, threads, entropy.
+
+pub mod store;
