@@ -66,6 +66,26 @@ pub const ENGINE_QUEUE_MAX: usize = 16_384;
 pub const CONTACTS_LIVE_MAX: usize = 1_000_000;
 /// Entries in one group commit.
 pub const COMMIT_ENTRIES_MAX: usize = 8_192;
+/// Bytes of entries in one group commit: a fraction of a second's writing on any disk worth having.
+pub const COMMIT_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes of one journal entry. The longest fact is a contact that arrives while every dispatcher's state is out of the ordinary.
+pub const ENTRY_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Partitions of one journal: nodes that can be homes of contacts.
+pub const PARTITIONS_MAX: usize = 64;
+/// Entries that wait in memory while the disk fails. A national surge of 6 contacts a second, 6 facts each, lasts 8 hours.
+pub const STORE_BACKLOG_ENTRIES_MAX: usize = 1 << 20;
+/// Bytes of those entries.
+pub const STORE_BACKLOG_BYTES_MAX: usize = 512 * 1024 * 1024;
+/// Bytes of one file of the journal before the next is begun, so that old ones can be moved away.
+pub const SEGMENT_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
+/// Entries read back at once.
+pub const READ_ENTRIES_MAX: usize = 4_096;
+/// Bytes of table sets or of a checkpoint kept as one blob. The largest table set measured takes 139 MiB.
+pub const BLOB_BYTES_MAX: usize = 512 * 1024 * 1024;
+/// Rows one search returns.
+pub const QUERY_ROWS_MAX: usize = 10_000;
+/// Entries the searchable rows may be behind before they are made even while the disk is busy with commits.
+pub const PROJECTION_LAG_ENTRIES_MAX: u64 = 100_000;
 /// Messages waiting for one console or gateway before its stream is closed and it must resume.
 pub const SESSION_QUEUE_MAX: usize = 8_192;
 /// Sessions of one engine.
@@ -173,3 +193,7 @@ const _: () = assert!(STREAM_WINDOW_BYTES_MAX >= 2 * FRAME_BYTES_MAX, "a window 
 const _: () = assert!(IDLE_MICROS_MAX < LEASE_MICROS_MAX, "a seat that lost its line is back before its leases are stale");
 const _: () = assert!(WRITE_BATCH_MAX <= SESSION_QUEUE_MAX && SESSION_QUEUE_MAX <= UNCONFIRMED_MAX);
 const _: () = assert!(SESSIONS_MAX as u64 * RESET_MICROS_MIN < IDLE_MICROS_MAX, "every old session is reset before it would time out");
+const _: () = assert!(COMMIT_ENTRIES_MAX < STORE_BACKLOG_ENTRIES_MAX);
+const _: () = assert!(ENTRY_BYTES_MAX <= COMMIT_BYTES_MAX && COMMIT_BYTES_MAX < STORE_BACKLOG_BYTES_MAX);
+const _: () = assert!(DISPATCHERS_MAX * 34 + FRAME_BYTES_MAX < ENTRY_BYTES_MAX, "a name and a state for every dispatcher");
+const _: () = assert!(PARTITIONS_MAX <= u16::MAX as usize);

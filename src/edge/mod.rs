@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod tables;
+pub mod store;
 pub mod tls;
 pub mod certs;
 pub mod sessions;
