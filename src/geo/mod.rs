@@ -2,3 +2,4 @@
 
 pub mod point;
 pub mod area;
+pub mod tiling;
