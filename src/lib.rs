@@ -11,3 +11,5 @@ pub mod decision;
 pub mod tables;
 pub mod deliver;
 pub mod engine;
+pub mod edge;
+pub mod cli;

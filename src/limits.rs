@@ -33,6 +33,11 @@ pub const AREAS_MAX: usize = 60_000;
 /// Dispatchers in one table set.
 pub const DISPATCHERS_MAX: usize = 60_000;
 
+/// Files of one pack; a folder with more is not a pack.
+pub const PACK_FILES_MAX: usize = 4_096;
+/// Bytes of one pack. 12 million vertices of GeoJSON are about 300 MB; a folder with more was given by mistake.
+pub const PACK_BYTES_MAX: u64 = 1 << 30;
+
 /// How long a seat may hold a contact without a heartbeat before the lease is stale and the offer is shown to all again.
 pub const LEASE_MICROS_MAX: u64 = 10_000_000;
 /// How often a console sends its heartbeat. Three are lost before a lease is.

@@ -242,6 +242,11 @@ pub fn distance_cm(polygons: &[Vec<Vec<Point>>], p: Point) -> Option<u64> {
     edges.map(|(a, b)| (from_segment(p, a, b).0 as u64).div_ceil(10_000)).min()
 }
 
+/// The distance between two places in centimetres, rounded up; never less than on the ground.
+pub fn span_cm(a: Point, b: Point) -> u64 {
+    (distance_um(a, b) as u64).div_ceil(10_000)
+}
+
 fn ring_edges(ring: &[Point]) -> impl Iterator<Item = (Point, Point)> + '_ {
     ring.iter().copied().zip(ring.iter().copied().cycle().skip(1))
 }

@@ -1,1 +1,2 @@
-fn main() {}
+mod tables_check;
+mod tables_import;

@@ -1,0 +1,3 @@
+//! Everything that can fail as a machine fails: files, sockets, clocks, threads.
+
+pub mod tables;
