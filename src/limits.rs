@@ -54,6 +54,11 @@ pub const AREAS_MAX: usize = 60_000;
 /// Dispatchers in one table set.
 pub const DISPATCHERS_MAX: usize = 60_000;
 
+/// Files of one pack; a folder with more is not a pack.
+pub const PACK_FILES_MAX: usize = 4_096;
+/// Bytes of one pack. 12 million vertices of GeoJSON are about 300 MB; a folder with more was given by mistake.
+pub const PACK_BYTES_MAX: u64 = 1 << 30;
+
 /// How long a seat may hold a contact without a heartbeat before the lease is stale and the offer is shown to all again.
 pub const LEASE_MICROS_MAX: u64 = 10_000_000;
 /// How often a console sends its heartbeat. Three are lost before a lease is.
@@ -161,6 +166,9 @@ pub const RESUBMIT_MICROS: u64 = 1_000;
 pub const STREAM_WINDOW_BYTES_MAX: usize = 256 * 1024;
 /// Bytes we hold for a peer that has not acknowledged them.
 pub const SEND_WINDOW_BYTES_MAX: usize = 512 * 1024;
+
+/// Entries the engine thread keeps while the store takes none, beside the store's own backlog. Beyond it the loss is declared.
+pub const PENDING_ENTRIES_MAX: usize = 262_144;
 
 const _: () = assert!(HEARTBEAT_MICROS * 3 < LEASE_MICROS_MAX);
 const _: () = assert!(NEIGHBOURS_MAX >= 3 * 3, "three areas in doubt, three services each");
