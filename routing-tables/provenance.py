@@ -3,6 +3,7 @@
 
     python3 routing-tables/provenance.py --write   # refreshes every sha256
     python3 routing-tables/provenance.py --check   # says what differs, exit code 1
+    python3 routing-tables/provenance.py --add uae/types.csv "written for this project" 2026-11-22   # a row for a new file
 
 PROVENANCE.toml has one [[row]] for each file (`file` is the path below routing-tables/) and for each source without a file of its
 own. A file without a row, and a row without its file, are errors: somebody has to write where it comes from.
@@ -23,7 +24,20 @@ def sums():
     return {str(p.relative_to(HERE)): hashlib.sha256(p.read_bytes()).hexdigest() for p in files}
 
 
+def add(file, source, date):
+    """A row for a file of ours; a file from elsewhere needs its licence and transform written by hand."""
+    row = {
+        "id": file.rsplit(".", 1)[0].replace("/", "-"), "file": file, "source": source,
+        "licence": "that of this repository", "date": date, "sha256": "", "transform": "", "note": "",
+    }  # fmt: skip
+    with LIST.open("a", encoding="utf-8") as out:
+        out.write("\n[[row]]\n" + "".join(f'{key} = "{value}"\n' for key, value in row.items()))
+
+
 def main():
+    if sys.argv[1:2] == ["--add"] and len(sys.argv) == 5:
+        add(*sys.argv[2:])
+        sys.argv[1:] = ["--write"]
     if sys.argv[1:] not in (["--write"], ["--check"]):
         raise SystemExit(__doc__)
     found = {file: sha for file, sha in sums().items() if file not in SKIPPED}
