@@ -372,7 +372,7 @@ impl Band {
     fn at(&self, out: u32, around: u32) -> Point {
         let (inner, outer) = (u128::from(self.inner_cm), u128::from(self.outer_cm));
         let square = inner * inner + (((outer * outer - inner * inner) * u128::from(out)) >> 32);
-        let turn = (u128::from(self.opening) * u128::from(around) >> 32) as u32;
+        let turn = ((u128::from(self.opening) * u128::from(around)) >> 32) as u32;
         polar(self.center, (square as u64).isqrt() as i64, self.start.wrapping_add(turn))
     }
 

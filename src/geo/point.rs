@@ -180,8 +180,8 @@ pub fn box_distance_cm(point: Point, bbox: &BBox) -> u32 {
     let steepest = point.lat_e7.unsigned_abs().max(bbox.min.lat_e7.unsigned_abs()).max(bbox.max.lat_e7.unsigned_abs());
     let lon = trig::scale(steepest.min(Point::LAT_E7_MAX as u32) as i32).lon;
     let lat = trig::scale(0).lat;
-    let north = (i64::from(near.lat_e7) - i64::from(point.lat_e7)).abs() * i64::from(lat) >> SCALE_BITS;
-    let east = lon_way(point.lon_e7, near.lon_e7).abs() * i64::from(lon) >> SCALE_BITS;
+    let north = ((i64::from(near.lat_e7) - i64::from(point.lat_e7)).abs() * i64::from(lat)) >> SCALE_BITS;
+    let east = (lon_way(point.lon_e7, near.lon_e7).abs() * i64::from(lon)) >> SCALE_BITS;
     let (north, east) = (north.min(LEG_CM_MAX), east.min(LEG_CM_MAX));
     let cm = ((north * north + east * east) as u64).isqrt();
     cm.saturating_sub(cm / 256 + 2) as u32
