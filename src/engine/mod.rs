@@ -170,7 +170,8 @@ pub enum Output {
         contact: Arc<Contact>,
         revision: u32,
     },
-    /// Publish a new snapshot under this number, with these states, sorted by id. Who is not named is active.
+    /// Publish a new snapshot under this number, with these states, sorted by id. Who is not named is active. Numbers rise within one
+    /// run; after a crash, those of changes the journal never held are given again.
     Publish {
         snapshot: u64,
         states: Vec<(DispatcherId, DispatcherState)>,
@@ -316,6 +317,8 @@ pub struct Counters {
     pub evidence_undecided: u64,
     pub redecided: u64,
     pub decisions_stale: u64,
+    /// New decisions that would have made a test of a caller, or named nobody: the evidence was kept, the decision was not.
+    pub decisions_lowering: u64,
     pub overdue: u64,
     pub store_failures: u64,
     pub promises_kept: u64,
