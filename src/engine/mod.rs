@@ -10,7 +10,7 @@
 //! # Invariants
 //! - An offer goes out at once and says that it is unconfirmed. A promise (`Durable`, `Taken`, `Accepted`, `Closed`, `Ended`) is
 //!   spoken only by a function that was given a journal receipt (`receipt.rs`).
-//! - Whatever a promise is about was changed by a [`Fact`] first, and by nothing else ([`life`], `Life::apply`): the journal alone
+//! - Whatever a promise is about was changed by a [`Fact`] first, and by nothing else (`life.rs`, `Life::apply`): the journal alone
 //!   rebuilds it.
 //! - An offer nobody has taken is on the screen of a seat that was asked, or it is counted in [`Engine::alarms`].
 //! - A call that somebody has taken or answered moves only when a person takes it elsewhere.

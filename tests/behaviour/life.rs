@@ -60,10 +60,10 @@ fn event() -> impl Strategy<Value = Event> {
         1 => index().prop_map(Event::GatewayGoes),
         4 => (index(), 0u8..2, prop::bool::weighted(0.2)).prop_map(|(room, seat, test)| Event::SeatComes { room, seat, test }),
         2 => (index(), any::<bool>()).prop_map(|(which, politely)| Event::SeatGoes { which, politely }),
-        24 => (index(), index(), 0u8..16).prop_map(|(who, offer, what)| Event::Command { who, offer, what }),
+        24 => (index(), index(), 0u8..24).prop_map(|(who, offer, what)| Event::Command { who, offer, what }),
         6 => index().prop_map(Event::Disk),
         1 => Just(Event::DiskFails),
-        4 => (0u16..8_000, any::<bool>()).prop_map(|(millis, heartbeats)| Event::Time { millis, heartbeats }),
+        4 => (0u16..20_000, any::<bool>()).prop_map(|(millis, heartbeats)| Event::Time { millis, heartbeats }),
         1 => (index(), index()).prop_map(|(room, state)| Event::State { room, state }),
         1 => (0u32..6).prop_map(|capacity| Event::Tables { capacity }),
         1 => Just(Event::Crash),
@@ -179,12 +179,12 @@ impl Day {
         let reason = || "a reason".into();
         let says = match what {
             0..=5 => ConsoleSays::Take { offer },
-            6..=8 => ConsoleSays::Accept { offer },
-            9..=10 => ConsoleSays::Close { offer, reason: reason() },
-            11 => ConsoleSays::Decline { offer, reason: reason() },
-            12 => ConsoleSays::Release { offer },
-            13 => ConsoleSays::Shown { offer },
-            14 => match self.stage.shown(session, offer) {
+            6..=11 => ConsoleSays::Accept { offer },
+            12..=17 => ConsoleSays::Close { offer, reason: reason() },
+            18 => ConsoleSays::Decline { offer, reason: reason() },
+            19 => ConsoleSays::Release { offer },
+            20 => ConsoleSays::Shown { offer },
+            21 => match self.stage.shown(session, offer) {
                 Some(shown) => ConsoleSays::HandBack { offer, contact: Arc::clone(&shown.contact), decision: Arc::clone(&shown.decision) },
                 None => return,
             },
