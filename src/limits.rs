@@ -114,7 +114,9 @@ pub const SEATS_MAX: usize = 65_536;
 pub const SEAT_HOLDS_MAX: usize = 4_096;
 /// Sessions one gateway can have open at once: the one in use, and those not yet known to be dead.
 pub const GATEWAY_SESSIONS_MAX: usize = 8;
-/// Promises that wait for the disk: arrival, take, acceptance and end of every live contact, for one service and a half on average.
+/// Gateways known by name. Each is a certificate that ops issued, but a console that hands back can name any.
+pub const GATEWAYS_MAX: usize = 16_384;
+/// Promises that wait for the disk. A contact of two services makes eight: arrival, end, and three for each service.
 pub const PROMISES_MAX: usize = 8 * CONTACTS_LIVE_MAX;
 /// Promises kept in one call after the disk answers; the rest follow at the next ticks.
 pub const PROMISES_KEPT_MAX: usize = COMMIT_ENTRIES_MAX;
@@ -182,6 +184,7 @@ const _: () = assert!(CATCH_UP_MAX * 8 <= SESSION_QUEUE_MAX, "catching up leaves
 const _: () = assert!(PROMISES_MAX > 2 * CONTACTS_LIVE_MAX, "arrivals always find a place among the promises");
 const _: () = assert!(ENDED_KEPT_MICROS_MAX > 10 * LEASE_MICROS_MAX);
 const _: () = assert!(ENDED_RETOLD_MICROS_MAX < ENDED_KEPT_MICROS_MAX);
+const _: () = assert!(GATEWAYS_MAX > SESSIONS_MAX, "every gateway that can be connected is known");
 const _: () = assert!(ENDED_RETOLD_MAX <= ENDED_KEPT_MAX);
 const _: () = assert!(SEAT_HOLDS_MAX <= CONTACTS_LIVE_MAX && GATEWAY_SESSIONS_MAX <= SESSIONS_MAX);
 const _: () = assert!(COMMAND_REASON_BYTES_MAX < FRAME_BYTES_MAX);
