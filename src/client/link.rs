@@ -153,8 +153,11 @@ impl<S> Link<S> {
     }
 }
 
+/// The handle, and what is heard.
+type Started<D> = (Link<<D as Side>::Says>, mpsc::Receiver<<D as Side>::Hears>);
+
 /// Starts the line's task. Must be called within a tokio runtime.
-pub(super) fn start<D: Side>(config: LinkConfig, side: Arc<D>) -> Result<(Link<D::Says>, mpsc::Receiver<D::Hears>), ClientError> {
+pub(super) fn start<D: Side>(config: LinkConfig, side: Arc<D>) -> Result<Started<D>, ClientError> {
     let quic = config.identity.client_config(D::ALPN).map_err(|why| ClientError::BadIdentity(Arc::new(why)))?;
     let first = *config.addrs.first().ok_or(ClientError::NoAddress)?;
     let (queue, queued) = mpsc::channel(config.queue_max);

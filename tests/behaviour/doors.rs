@@ -85,7 +85,7 @@ async fn what_was_not_confirmed_is_handed_back_in_order_after_the_line_breaks() 
 
     // New contacts go on as before, and a client that closes gives back what nobody confirmed.
     client.send(contact("call-5")).await.unwrap();
-    assert_eq!(house.arrived().1, false);
+    assert!(!house.arrived().1);
     for gateway_ref in ["call-1", "call-5"] {
         house.registry.send(second, GatewayHears::Durable { key: key_of("g1", gateway_ref), contact: ContactId(1) });
     }
