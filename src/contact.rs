@@ -118,7 +118,7 @@ impl Door {
 ///
 /// # Source
 /// RFC 4119, RFC 5491 (PIDF-LO), RFC 7459 (uncertainty and confidence).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LocationClaim {
     pub whose: Whose,
     pub place: Place,
@@ -137,7 +137,7 @@ pub enum Whose {
 }
 
 /// A place as it was stated.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Place {
     Shape(Shape),
     /// Ten digits without their 100 km square: see `geo/makani.rs`.
@@ -163,7 +163,7 @@ pub enum ClaimSource {
 }
 
 /// One piece of evidence of what is needed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Signal {
     /// The digits the caller dialled.
     Dialled(Box<str>),

@@ -21,6 +21,40 @@ pub struct AreaIndex(pub u16);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TypeIndex(pub u16);
 
+/// The state of a dispatcher.
+///
+/// # Source
+/// NENA-STA-010, queue states (Active, Inactive, Disabled, Full, Standby, Unreachable, DiversionRequested).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum DispatcherState {
+    #[default]
+    Active = 0,
+    /// Asks that others be asked first.
+    Diverting = 1,
+    Full = 2,
+    Unreachable = 3,
+    Closed = 4,
+}
+
+impl DispatcherState {
+    pub const ALL: [Self; 5] = [Self::Active, Self::Diverting, Self::Full, Self::Unreachable, Self::Closed];
+
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Diverting => "diverting",
+            Self::Full => "full",
+            Self::Unreachable => "unreachable",
+            Self::Closed => "closed",
+        }
+    }
+
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.word() == word)
+    }
+}
+
 /// What `route` answers: total, deterministic, without heap.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
@@ -174,7 +208,8 @@ pub enum Discrepancy {
     ForeignPeer([u8; 2]),
     ForeignNetwork,
     InputCut,
-    LanguageWithoutSeat,
+    /// The gateway used a reference it had used for another contact.
+    KeyReused,
     LineIsThirdParty,
     LocationStale,
     MakaniAmbiguous,
@@ -189,6 +224,7 @@ pub enum Discrepancy {
     TestCall,
     TextOnly,
     UnknownDialled,
+    UnknownDoor,
     UnknownEvent,
     UpgradedFromNonEmergency,
     /// A broken invariant was met and the fallback dispatcher answers.
@@ -225,7 +261,7 @@ impl Discrepancy {
             Self::ForeignPeer(_) => "foreign_peer",
             Self::InputCut => "input_cut",
             Self::Internal => "internal",
-            Self::LanguageWithoutSeat => "language_without_seat",
+            Self::KeyReused => "key_reused",
             Self::LineIsThirdParty => "line_is_third_party",
             Self::LocationStale => "location_stale",
             Self::MakaniAmbiguous => "makani_ambiguous",
@@ -240,6 +276,7 @@ impl Discrepancy {
             Self::TestCall => "test_call",
             Self::TextOnly => "text_only",
             Self::UnknownDialled => "unknown_dialled",
+            Self::UnknownDoor => "unknown_door",
             Self::UnknownEvent => "unknown_event",
             Self::UpgradedFromNonEmergency => "upgraded_from_non_emergency",
         }
@@ -364,4 +401,44 @@ pub struct NeighbourRecord {
     pub probability: Option<Ppm>,
     /// [`Why::word`].
     pub why: Name,
+}
+
+impl Decision {
+    /// Nothing decided yet.
+    pub fn blank(tables: TablesVersion, snapshot: u64) -> Self {
+        Self {
+            tables,
+            snapshot,
+            services: ArrayVec::new(),
+            neighbours: ArrayVec::new(),
+            area: None,
+            incident_type: None,
+            priority: None,
+            rung: Rung::Nothing,
+            discrepancies: ArrayVec::new(),
+            reasons: ArrayVec::new(),
+            test: false,
+            lang: None,
+            interpreter: false,
+            text: false,
+            quiet: false,
+        }
+    }
+
+    /// Adds an oddity once. Past the bound the first ones stay: they are nearest to the evidence.
+    pub fn note(&mut self, discrepancy: Discrepancy) {
+        if !self.discrepancies.contains(&discrepancy) {
+            let _ = self.discrepancies.try_push(discrepancy);
+        }
+    }
+
+    /// Adds a step of the reasoning.
+    pub fn because(&mut self, step: Step, what: Name) {
+        let _ = self.reasons.try_push(Reason { step, what });
+    }
+
+    /// The service whose room gets the voice.
+    pub fn lead(&self) -> Option<&Assigned> {
+        self.services.iter().find(|assigned| assigned.lead)
+    }
 }

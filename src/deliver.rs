@@ -5,6 +5,8 @@
 use std::sync::Arc;
 
 use crate::contact::{Contact, ContactKey, LocationClaim, Signal};
+pub use crate::decision::DispatcherState;
+
 use crate::decision::DecisionRecord;
 use crate::service::Service;
 use crate::units::{ContactId, DispatcherId, Name, TablesVersion, Timestamp};
@@ -110,7 +112,7 @@ pub enum ConsoleHears {
         seat: Seat,
         tables: TablesVersion,
     },
-    /// Something to take, or to know of.
+    /// Something to take, or to know of. An offer with an id already on the screen replaces what was shown of it.
     Offer(Arc<Offer>),
     /// The journal now holds the contact: it survives a crash of the engine.
     Confirmed {
@@ -225,6 +227,8 @@ pub enum Ending {
     Duplicate = 1,
     /// A test: answered by the test sink.
     TestSunk = 2,
+    /// The engine held all the contacts it can: the gateway rang the targets it was given, and no console was asked.
+    Overflowed = 3,
 }
 
 impl Ending {
@@ -233,41 +237,45 @@ impl Ending {
             Self::Closed => "closed",
             Self::Duplicate => "duplicate",
             Self::TestSunk => "test_sunk",
+            Self::Overflowed => "overflowed",
         }
     }
 }
 
-/// The state of a dispatcher.
-///
-/// # Source
-/// NENA-STA-010, queue states (Active, Inactive, Disabled, Full, Standby, Unreachable, DiversionRequested).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+/// Why one more dispatcher of a chain was asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
-pub enum DispatcherState {
-    #[default]
-    Active = 0,
-    /// Asks that others be asked first.
-    Diverting = 1,
+pub enum AskedWhy {
+    /// Its holder, or every seat of the room asked before, asked for another.
+    Declined = 0,
+    /// Nobody is left to ask in turn: those passed over are asked as well.
+    EndOfChain = 1,
+    /// The room asked first holds all it can.
     Full = 2,
-    Unreachable = 3,
-    Closed = 4,
+    /// Those asked before have no seat signed in.
+    NoSeat = 3,
+    /// Nobody took it in time.
+    NoTake = 4,
+    /// No screen showed it in time.
+    NotShown = 5,
+    /// The voice path to the room asked before failed.
+    TargetFailed = 6,
 }
 
-impl DispatcherState {
-    pub const ALL: [Self; 5] = [Self::Active, Self::Diverting, Self::Full, Self::Unreachable, Self::Closed];
+impl AskedWhy {
+    pub const ALL: [Self; 7] =
+        [Self::Declined, Self::EndOfChain, Self::Full, Self::NoSeat, Self::NoTake, Self::NotShown, Self::TargetFailed];
 
     pub const fn word(self) -> &'static str {
         match self {
-            Self::Active => "active",
-            Self::Diverting => "diverting",
+            Self::Declined => "declined",
+            Self::EndOfChain => "end_of_chain",
             Self::Full => "full",
-            Self::Unreachable => "unreachable",
-            Self::Closed => "closed",
+            Self::NoSeat => "no_seat",
+            Self::NoTake => "no_take",
+            Self::NotShown => "not_shown",
+            Self::TargetFailed => "target_failed",
         }
-    }
-
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.word() == word)
     }
 }
 
@@ -291,11 +299,12 @@ pub enum Fact {
         evidence: Evidence,
         decision: Arc<DecisionRecord>,
     },
-    /// The chain moved on: this dispatcher is asked now as well.
+    /// The chain moved on: this dispatcher is asked now as well. That the first of a chain is asked needs no fact of its own.
     Asked {
         at: Timestamp,
         offer: OfferId,
         dispatcher: DispatcherId,
+        why: AskedWhy,
     },
     Taken {
         at: Timestamp,
@@ -307,10 +316,18 @@ pub enum Fact {
         offer: OfferId,
         seat: Seat,
     },
+    /// Nobody holds it any more.
     Waiting {
         at: Timestamp,
         offer: OfferId,
         why: WaitingWhy,
+        reason: Box<str>,
+    },
+    /// This seat asks that another takes it. If it holds the offer, it holds it until another has taken.
+    Declined {
+        at: Timestamp,
+        offer: OfferId,
+        seat: Seat,
         reason: Box<str>,
     },
     Closed {
@@ -355,6 +372,7 @@ impl Fact {
             | Self::Taken { at, .. }
             | Self::Accepted { at, .. }
             | Self::Waiting { at, .. }
+            | Self::Declined { at, .. }
             | Self::Closed { at, .. }
             | Self::HungUp { at, .. }
             | Self::Answered { at, .. }

@@ -2,6 +2,7 @@
 //!
 //! The modules below stand in the order a contact meets them, and a module imports only modules listed above it.
 
+pub mod manual;
 pub mod units;
 pub mod limits;
 pub mod geo;
@@ -9,7 +10,12 @@ pub mod service;
 pub mod contact;
 pub mod decision;
 pub mod tables;
+pub mod classify;
+pub mod locate;
+pub mod route;
 pub mod deliver;
+pub mod incident;
 pub mod engine;
+pub mod wire;
 pub mod edge;
 pub mod cli;

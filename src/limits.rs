@@ -23,6 +23,8 @@ pub const SIGNALS_MAX: usize = 16;
 pub const TEXT_BYTES_MAX: usize = 4_096;
 /// Vertices of one claimed polygon.
 pub const CLAIM_VERTICES_MAX: usize = 128;
+/// Centimetres of the radius of a claimed shape: 2,000 km. A wider one names no country, let alone a room.
+pub const SHAPE_RADIUS_CM_MAX: u32 = 200_000_000;
 /// Bytes of a line identity, dialled number, trunk or cell id.
 pub const IDENTITY_BYTES_MAX: usize = 64;
 /// Bytes of one framed message on a gateway's or console's stream.
@@ -55,8 +57,67 @@ pub const SESSION_QUEUE_MAX: usize = 8_192;
 /// Sessions of one engine.
 pub const SESSIONS_MAX: usize = 4_096;
 
+/// How long a room's screens have to show an offer before the next room is asked as well: a dead screen must not cost the whole wait.
+pub const SHOWN_WAIT_MICROS_MAX: u64 = 5_000_000;
+/// How long a room has to take an offer when the tables say nothing of it.
+pub const TAKE_MICROS_DEFAULT: u64 = 15_000_000;
+/// Contacts one room holds at once when the tables say nothing of it: no bound of its own.
+pub const CAPACITY_DEFAULT: u32 = u32::MAX;
+/// How long the engine waits for seats to come back after a restart before it asks the next in a chain.
+pub const RECOVERY_WAIT_MICROS_MAX: u64 = 10_000_000;
+/// Rooms known by name: those of two table sets, the old and the new, and of decisions older than both.
+pub const ROOMS_MAX: usize = 2 * DISPATCHERS_MAX;
+/// Rooms one offer can be on the screens of: those of its chain and its neighbours.
+pub const VIEWERS_MAX: usize = CHAIN_MAX + NEIGHBOURS_MAX;
+/// Seats that ever signed in to one engine: each is a certificate that ops issued.
+pub const SEATS_MAX: usize = 65_536;
+/// Offers one seat can hold. No person handles more than a few; a load test's console plays many people.
+pub const SEAT_HOLDS_MAX: usize = 4_096;
+/// Sessions one gateway can have open at once: the one in use, and those not yet known to be dead.
+pub const GATEWAY_SESSIONS_MAX: usize = 8;
+/// Promises that wait for the disk: arrival, take, acceptance and end of every live contact, for one service and a half on average.
+pub const PROMISES_MAX: usize = 8 * CONTACTS_LIVE_MAX;
+/// Promises kept in one call after the disk answers; the rest follow at the next ticks.
+pub const PROMISES_KEPT_MAX: usize = COMMIT_ENTRIES_MAX;
+/// How long after a full slice of kept promises the next one follows, so that no session's queue is flooded.
+pub const PROMISES_PAUSE_MICROS: u64 = 50_000;
+/// Due timers handled in one tick.
+pub const TICK_TIMERS_MAX: usize = 1_024;
+/// Offers shown, swept or told again in one slice to a seat or gateway that has just come, or a room that has just emptied.
+pub const CATCH_UP_MAX: usize = 512;
+/// How long after one slice the next follows.
+pub const CATCH_UP_PAUSE_MICROS: u64 = 5_000;
+/// Contacts that have ended and are remembered, so that a late duplicate cannot bring them back. Two minutes at 4,000 a second.
+pub const ENDED_KEPT_MAX: usize = 524_288;
+/// How long an ended contact is remembered: longer than any gateway's retransmission or reconnect.
+pub const ENDED_KEPT_MICROS_MAX: u64 = 3_600_000_000;
+/// How long a contact's end is told again to a gateway that reconnects: longer than it takes to notice that a connection is dead.
+pub const ENDED_RETOLD_MICROS_MAX: u64 = 60_000_000;
+/// Ends told again to one gateway that reconnects.
+pub const ENDED_RETOLD_MAX: usize = 65_536;
+/// Contacts whose evidence came before them.
+pub const ORPHANS_MAX: usize = 4_096;
+/// How long such evidence waits for its contact. Two messages of one gateway overtake each other by milliseconds.
+pub const ORPHAN_WAIT_MICROS_MAX: u64 = 10_000_000;
+/// How long the engine waits for the decision about new evidence before it asks for it again.
+pub const REROUTE_WAIT_MICROS_MAX: u64 = 1_000_000;
+/// How often it asks before it writes the evidence down under the old decision.
+pub const REROUTES_MAX: u8 = 3;
+/// Bytes of the reason given with a decline or a close; the rest is cut.
+pub const REASON_BYTES_MAX: usize = 512;
+
 const _: () = assert!(HEARTBEAT_MICROS * 3 < LEASE_MICROS_MAX);
 const _: () = assert!(NEIGHBOURS_MAX >= 3 * 3, "three areas in doubt, three services each");
 const _: () = assert!(TEXT_BYTES_MAX * 4 < FRAME_BYTES_MAX);
 const _: () = assert!(CHAIN_MAX >= 3, "responsible, one overflow, fallback");
 const _: () = assert!(COMMIT_ENTRIES_MAX <= ENGINE_QUEUE_MAX);
+const _: () = assert!(SHOWN_WAIT_MICROS_MAX < TAKE_MICROS_DEFAULT, "a dead screen is noticed before the wait is over");
+const _: () = assert!(RECOVERY_WAIT_MICROS_MAX >= LEASE_MICROS_MAX, "a seat that comes back within its lease finds its offers");
+const _: () = assert!(CHAIN_MAX <= 8, "which of a chain are asked is a byte of bits");
+const _: () = assert!(CATCH_UP_MAX * 8 <= SESSION_QUEUE_MAX, "catching up leaves room for what is new");
+const _: () = assert!(PROMISES_MAX > 2 * CONTACTS_LIVE_MAX, "arrivals always find a place among the promises");
+const _: () = assert!(ENDED_KEPT_MICROS_MAX > 10 * LEASE_MICROS_MAX);
+const _: () = assert!(ENDED_RETOLD_MICROS_MAX < ENDED_KEPT_MICROS_MAX);
+const _: () = assert!(ENDED_RETOLD_MAX <= ENDED_KEPT_MAX);
+const _: () = assert!(SEAT_HOLDS_MAX <= CONTACTS_LIVE_MAX && GATEWAY_SESSIONS_MAX <= SESSIONS_MAX);
+const _: () = assert!(REASON_BYTES_MAX < FRAME_BYTES_MAX);

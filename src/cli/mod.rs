@@ -1,4 +1,41 @@
-//! The commands of the binary, one file each.
+//! The command line: one file per command of the binary.
 
+pub mod explain;
 pub mod tables_check;
 pub mod tables_import;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// One emergency number for a whole country: classify, locate, route, deliver, and never lose a contact.
+#[derive(Debug, Parser)]
+#[command(
+    name = "najda",
+    version,
+    propagate_version = true,
+    after_help = "Start here:
+  najda demo                     engine, gateways and consoles on the UAE tables, in this terminal
+  najda explain < contacts.jsonl decide offline and say why
+  najda tables check DIR         find every defect of a table set"
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Explain(explain::ExplainArgs),
+}
+
+/// Runs the command and answers with its exit code.
+///
+/// # Errors
+/// What a person should read; printed by `main` with its causes.
+pub fn run(cli: Cli) -> Result<ExitCode> {
+    match cli.command {
+        Command::Explain(args) => explain::run(&args),
+    }
+}

@@ -1,3 +1,3 @@
-//! Everything that can fail as a machine fails: files, sockets, clocks, threads.
+//! Everything that can fail because of a machine.
 
 pub mod tables;

@@ -6,9 +6,17 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::bail;
 
 use crate::limits::{PACK_BYTES_MAX, PACK_FILES_MAX};
+use crate::tables::snapshot::Tables;
 use crate::tables::source::Files;
+
+mod shipped {
+    include!(concat!(env!("OUT_DIR"), "/shipped.rs"));
+}
 
 /// Where the packs of one repository say together where their files came from.
 const PROVENANCE: &str = "PROVENANCE.toml";
@@ -29,6 +37,29 @@ pub enum FolderError {
     Exists { path: PathBuf },
     #[error("`{name}` would be written outside the pack's folder")]
     Outside { name: String },
+}
+
+/// The pack inside the binary.
+pub fn shipped() -> Files {
+    shipped::SHIPPED.iter().map(|(name, bytes)| ((*name).to_owned(), bytes.to_vec())).collect()
+}
+
+/// The tables of a folder, or those inside the binary.
+///
+/// # Errors
+/// The folder cannot be read, or its pack has defects; they are printed.
+pub fn load_or_shipped(path: Option<&Path>) -> anyhow::Result<Arc<Tables>> {
+    let files = match path {
+        None => shipped(),
+        Some(path) => read_folder(path)?,
+    };
+    match crate::tables::build::build(&files) {
+        Ok(tables) => Ok(Arc::new(tables)),
+        Err(defects) => {
+            defects.iter().for_each(|defect| eprintln!("{defect}"));
+            bail!("{} defects", defects.len())
+        }
+    }
 }
 
 /// Reads all files of a pack. Hidden files are not part of it. A pack without provenance of its own takes the one beside it.

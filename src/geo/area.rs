@@ -1,12 +1,21 @@
-//! Shapes of uncertainty: where a caller may be.
+//! Shapes of uncertainty: where a caller may be, and with what probability in whose area.
+//!
+//! A shape is judged by its whole surface, never by one point of it: [`overlap`] says which share of it lies in which area.
 
-use super::point::Point;
+use arrayvec::ArrayVec;
+
+use super::grid::{Grid, Only};
+use super::point::{BBox, Point, distance_cm, offset, plane_cm};
+use super::ring;
+use super::trig::{self, SINE_BITS};
+use crate::limits::{CANDIDATES_MAX, CLAIM_VERTICES_MAX, SHAPE_RADIUS_CM_MAX};
+use crate::units::Ppm;
 
 /// A claimed place as a shape. Distances in centimetres on the ground, angles in thousandths of a degree clockwise from north.
 ///
 /// # Source
 /// RFC 5491, 5 (the eight PIDF-LO shapes; the three-dimensional ones are read as their ground projection).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Shape {
     Point(Point),
     Circle {
@@ -28,4 +37,416 @@ pub enum Shape {
     },
     /// The outer ring, not repeated at the end, 3 to [`crate::limits::CLAIM_VERTICES_MAX`] vertices.
     Polygon(Vec<Point>),
+}
+
+/// Why a claimed shape cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ShapeError {
+    #[error("a vertex or center is not on the globe")]
+    OffGlobe,
+    #[error("a radius of {cm} cm says nothing about a place")]
+    RadiusTooLarge { cm: u32 },
+    #[error("a polygon of {vertices} distinct neighbouring vertices has no inside")]
+    TooFewVertices { vertices: usize },
+    #[error("a polygon of {vertices} vertices is larger than any claim")]
+    TooManyVertices { vertices: usize },
+}
+
+/// A full turn, in thousandths of a degree.
+const FULL_MDEG: u32 = 360_000;
+/// Points laid over a shape to weigh its shares; the error of a share is below one percent.
+pub const OVERLAP_SAMPLES: u32 = 1_024;
+/// The golden part of a turn: successive points on a spiral are spread as evenly as can be.
+const GOLDEN_TURN: u32 = 1_640_531_527;
+/// The two steps of the plane's best additive lattice, in parts of 2^32 (1/g and 1/g², g³ = g + 1).
+const LATTICE_LAT: u32 = 3_242_174_889;
+const LATTICE_LON: u32 = 2_447_445_414;
+/// Lattice points tried for each point wanted inside a polygon; thinner polygons are sampled along their edges.
+const POLYGON_TRIES: u32 = 16;
+
+impl Shape {
+    /// The shape in the one form the engine works with, or why it cannot be used: a polygon loses its closing and doubled
+    /// vertices, a circle without radius becomes a point, an arc band's radii stand in order, angles are below a full turn (an
+    /// opening may be a full one), an ellipse's longer axis is first.
+    ///
+    /// # Errors
+    /// A place off the globe, a radius above [`SHAPE_RADIUS_CM_MAX`], a polygon of fewer than 3 or more than
+    /// [`CLAIM_VERTICES_MAX`] vertices.
+    pub fn repaired(self) -> Result<Self, ShapeError> {
+        let on_globe = |point: Point| Point::new(point.lat_e7, point.lon_e7).ok_or(ShapeError::OffGlobe);
+        let fair = |cm: u32| if cm > SHAPE_RADIUS_CM_MAX { Err(ShapeError::RadiusTooLarge { cm }) } else { Ok(cm) };
+        Ok(match self {
+            Self::Point(point) => Self::Point(on_globe(point)?),
+            Self::Circle { center, radius_cm: 0 } => Self::Point(on_globe(center)?),
+            Self::Circle { center, radius_cm } => Self::Circle { center: on_globe(center)?, radius_cm: fair(radius_cm)? },
+            Self::Ellipse { center, semi_major_cm, semi_minor_cm, orientation_mdeg } => {
+                let (center, swapped) = (on_globe(center)?, semi_minor_cm > semi_major_cm);
+                let turned = if swapped { FULL_MDEG / 4 } else { 0 };
+                Self::Ellipse {
+                    center,
+                    semi_major_cm: fair(semi_major_cm.max(semi_minor_cm))?,
+                    semi_minor_cm: semi_minor_cm.min(semi_major_cm),
+                    orientation_mdeg: (orientation_mdeg % FULL_MDEG + turned) % FULL_MDEG,
+                }
+            }
+            Self::ArcBand { center, inner_cm, outer_cm, start_mdeg, opening_mdeg } => Self::ArcBand {
+                center: on_globe(center)?,
+                inner_cm: inner_cm.min(outer_cm),
+                outer_cm: fair(outer_cm.max(inner_cm))?,
+                start_mdeg: start_mdeg % FULL_MDEG,
+                opening_mdeg: opening_mdeg.min(FULL_MDEG),
+            },
+            Self::Polygon(vertices) => {
+                vertices.iter().try_for_each(|vertex| on_globe(*vertex).map(drop))?;
+                if vertices.len() > 2 * CLAIM_VERTICES_MAX {
+                    return Err(ShapeError::TooManyVertices { vertices: vertices.len() });
+                }
+                let clean = ring::normalised(&vertices);
+                match clean.len() {
+                    0..3 => return Err(ShapeError::TooFewVertices { vertices: clean.len() }),
+                    count if count > CLAIM_VERTICES_MAX => return Err(ShapeError::TooManyVertices { vertices: count }),
+                    _ => Self::Polygon(clean),
+                }
+            }
+        })
+    }
+
+    /// Whether [`Shape::repaired`] would give back the same shape.
+    pub fn is_valid(&self) -> bool {
+        self.clone().repaired().as_ref() == Ok(self)
+    }
+
+    /// A box that holds the shape. For an arc band it holds the band and not its mast.
+    pub fn bbox(&self) -> BBox {
+        match self {
+            Self::Point(point) => BBox { min: *point, max: *point },
+            Self::Circle { center, radius_cm } => BBox::around(*center, *radius_cm),
+            Self::Ellipse { center, semi_major_cm, .. } => BBox::around(*center, *semi_major_cm),
+            Self::ArcBand { center, inner_cm, outer_cm, start_mdeg, opening_mdeg } => {
+                let band = Band::new(*center, *inner_cm, *outer_cm, *start_mdeg, *opening_mdeg);
+                band.bbox()
+            }
+            Self::Polygon(vertices) => BBox::of(vertices.iter().copied()).unwrap_or(BBox { min: Point::default(), max: Point::default() }),
+        }
+    }
+
+    /// One point that stands for the shape and lies in it: the center; the middle of an arc band (its mast only when the band is
+    /// a whole disc); a point inside a polygon.
+    pub fn representative(&self) -> Point {
+        match self {
+            Self::Point(point) => *point,
+            Self::Circle { center, .. } | Self::Ellipse { center, .. } => *center,
+            Self::ArcBand { center, inner_cm, outer_cm, start_mdeg, opening_mdeg } => {
+                let band = Band::new(*center, *inner_cm, *outer_cm, *start_mdeg, *opening_mdeg);
+                if band.is_disc() { *center } else { band.at(u32::MAX / 2, u32::MAX / 2) }
+            }
+            Self::Polygon(vertices) => inside_polygon(vertices),
+        }
+    }
+
+    /// A radius around [`Shape::representative`] that holds the whole shape, in centimetres.
+    pub fn reach_cm(&self) -> u32 {
+        match self {
+            Self::Point(_) => 0,
+            Self::Circle { radius_cm, .. } => *radius_cm,
+            Self::Ellipse { semi_major_cm, semi_minor_cm, .. } => (*semi_major_cm).max(*semi_minor_cm),
+            Self::ArcBand { center, inner_cm, outer_cm, start_mdeg, opening_mdeg } => {
+                let band = Band::new(*center, *inner_cm, *outer_cm, *start_mdeg, *opening_mdeg);
+                let from = self.representative();
+                let farthest = band.outline().map(|point| distance_cm(from, point)).max().unwrap_or(0);
+                // The outline is a chain of chords; the arc bulges beyond each by less than a hundredth of the radius.
+                farthest.saturating_add(*outer_cm / 100 + 1)
+            }
+            Self::Polygon(vertices) => {
+                let from = self.representative();
+                vertices.iter().map(|vertex| distance_cm(from, *vertex)).max().unwrap_or(0)
+            }
+        }
+    }
+
+    /// Whether a point lies in the shape. Round shapes own their rim; polygons are half-open (see [`ring`]).
+    pub fn contains(&self, point: Point) -> bool {
+        match self {
+            Self::Point(only) => *only == point,
+            Self::Circle { center, radius_cm } => distance_cm(*center, point) <= *radius_cm,
+            Self::Ellipse { center, semi_major_cm, semi_minor_cm, orientation_mdeg } => {
+                let (north, east) = plane_cm(*center, point, center.lat_e7);
+                let turn = trig::turn_from_mdeg(*orientation_mdeg);
+                let (sin, cos) = (i128::from(trig::sin(turn)), i128::from(trig::cos(turn)));
+                let along = (i128::from(north) * cos + i128::from(east) * sin) >> SINE_BITS;
+                let aside = (i128::from(east) * cos - i128::from(north) * sin) >> SINE_BITS;
+                let (major, minor) = (i128::from(*semi_major_cm), i128::from(*semi_minor_cm));
+                // Both legs are below 2^33 and both axes below 2^32, so a product of four stays below 2^127.
+                if along.abs() > major || aside.abs() > minor {
+                    return false;
+                }
+                (along * minor).pow(2) + (aside * major).pow(2) <= (major * minor).pow(2)
+            }
+            Self::ArcBand { center, inner_cm, outer_cm, start_mdeg, opening_mdeg } => {
+                Band::new(*center, *inner_cm, *outer_cm, *start_mdeg, *opening_mdeg).contains(point)
+            }
+            Self::Polygon(vertices) => ring::contains(vertices, point),
+        }
+    }
+
+    /// Lays about `count` points evenly over the shape's surface, the same ones every time. A shape without a surface gives a
+    /// single point, a polygon thinner than its box by more than [`POLYGON_TRIES`] gives fewer points than asked. At least one.
+    pub fn samples(&self, count: u32, mut each: impl FnMut(Point)) {
+        let count = count.max(1);
+        match self {
+            Self::Point(point) => each(*point),
+            Self::Circle { center, radius_cm: 0 } => each(*center),
+            Self::Circle { center, radius_cm } => {
+                for (root, turn) in spiral(count) {
+                    let radius = (i64::from(*radius_cm) * root) >> 16;
+                    each(polar(*center, radius, turn));
+                }
+            }
+            Self::Ellipse { center, semi_major_cm, semi_minor_cm, orientation_mdeg } => {
+                let axis = trig::turn_from_mdeg(*orientation_mdeg);
+                for (root, turn) in spiral(count) {
+                    let along = ((i64::from(*semi_major_cm) * root) >> 16) * trig::cos(turn) >> SINE_BITS;
+                    let aside = ((i64::from(*semi_minor_cm) * root) >> 16) * trig::sin(turn) >> SINE_BITS;
+                    let north = (along * trig::cos(axis) - aside * trig::sin(axis)) >> SINE_BITS;
+                    let east = (along * trig::sin(axis) + aside * trig::cos(axis)) >> SINE_BITS;
+                    each(offset(*center, north, east));
+                }
+            }
+            Self::ArcBand { center, inner_cm, outer_cm, start_mdeg, opening_mdeg } => {
+                let band = Band::new(*center, *inner_cm, *outer_cm, *start_mdeg, *opening_mdeg);
+                for index in 0..count {
+                    let across = fraction(index, count);
+                    each(band.at(across, GOLDEN_TURN.wrapping_mul(index).wrapping_add(GOLDEN_TURN / 2)));
+                }
+            }
+            Self::Polygon(vertices) => polygon_samples(vertices, count, &mut each),
+        }
+    }
+
+    /// The shape widened by an accuracy that is independent of it: a point becomes a circle, a circle's radius and an ellipse's
+    /// axes the root of the sum of the squares. An arc band is widened at its radii and its sides; a polygon stays, because
+    /// whoever draws one draws it wide.
+    pub fn inflated(&self, inflate_cm: u32) -> Self {
+        if inflate_cm == 0 {
+            return self.clone();
+        }
+        let widened = |cm: u32| {
+            let square = u64::from(cm) * u64::from(cm) + u64::from(inflate_cm.min(1 << 31)) * u64::from(inflate_cm.min(1 << 31));
+            trig::root(square).min(u64::from(u32::MAX)) as u32
+        };
+        match self {
+            Self::Point(point) => Self::Circle { center: *point, radius_cm: inflate_cm },
+            Self::Circle { center, radius_cm } => Self::Circle { center: *center, radius_cm: widened(*radius_cm) },
+            Self::Ellipse { center, semi_major_cm, semi_minor_cm, orientation_mdeg } => Self::Ellipse {
+                center: *center,
+                semi_major_cm: widened(*semi_major_cm),
+                semi_minor_cm: widened(*semi_minor_cm),
+                orientation_mdeg: *orientation_mdeg,
+            },
+            Self::ArcBand { center, inner_cm, outer_cm, start_mdeg, opening_mdeg } => {
+                let half_cm = (outer_cm - (*inner_cm).min(*outer_cm)) / 2;
+                let more_cm = widened(half_cm) - half_cm;
+                // Sideways by the same length, seen from the mast at the middle of the band.
+                let middle_cm = u64::from((inner_cm / 2 + outer_cm / 2).max(1));
+                let more_mdeg = (u64::from(more_cm) * 57_296 / middle_cm).min(u64::from(FULL_MDEG)) as u32;
+                let opening_mdeg = opening_mdeg.saturating_add(2 * more_mdeg);
+                let start_mdeg = if opening_mdeg >= FULL_MDEG { 0 } else { (start_mdeg + FULL_MDEG - more_mdeg) % FULL_MDEG };
+                Self::ArcBand {
+                    center: *center,
+                    inner_cm: inner_cm.saturating_sub(more_cm),
+                    outer_cm: outer_cm.saturating_add(more_cm),
+                    start_mdeg,
+                    opening_mdeg: opening_mdeg.min(FULL_MDEG),
+                }
+            }
+            Self::Polygon(_) => self.clone(),
+        }
+    }
+}
+
+/// Shares of a shape by owner, largest first.
+pub type Shares = ArrayVec<(Option<u16>, Ppm), CANDIDATES_MAX>;
+
+/// The probability that a caller inside `shape` is inside each area: the share of the shape's surface, by owner. Largest first;
+/// of equal shares the smaller area first, and `None`, the outside, last. At most [`CANDIDATES_MAX`]; the largest stay.
+///
+/// # Cost
+/// One walk over the cells of the shape's box when they all have one owner; else [`OVERLAP_SAMPLES`] look-ups.
+///
+/// # Source
+/// RFC 7459, 5.3 (the confidence of the claim itself is for the caller to multiply in).
+pub fn overlap(grid: &Grid, shape: &Shape, inflate_cm: u32, shares: &mut Shares) {
+    // A polygon is not widened, so it is not copied either: nothing here allocates.
+    let widened = if matches!(shape, Shape::Polygon(_)) { None } else { Some(shape.inflated(inflate_cm)) };
+    let shape = widened.as_ref().unwrap_or(shape);
+    shares.clear();
+    if let Shape::Point(point) = shape {
+        shares.push((grid.owner(*point), Ppm::ONE));
+        return;
+    }
+    if let Only::Certain(owner) = grid.only_candidate(shape.bbox()) {
+        shares.push((owner, Ppm::ONE));
+        return;
+    }
+    let mut counts: ArrayVec<(Option<u16>, u64), OWNERS_COUNTED_MAX> = ArrayVec::new();
+    let mut total = 0;
+    shape.samples(OVERLAP_SAMPLES, |point| {
+        let owner = grid.owner(point);
+        total += 1;
+        match counts.iter_mut().find(|(known, _)| *known == owner) {
+            Some((_, count)) => *count += 1,
+            // An owner that comes so late has next to nothing of the shape.
+            None => drop(counts.try_push((owner, 1))),
+        }
+    });
+    counts.sort_unstable_by_key(|(owner, count)| (u64::MAX - count, owner.is_none(), *owner));
+    shares.extend(counts.iter().take(CANDIDATES_MAX).map(|(owner, count)| (*owner, Ppm::ratio(*count, total))));
+}
+
+/// Owners counted before the largest are kept.
+const OWNERS_COUNTED_MAX: usize = 64;
+
+/// Points of a spiral that covers a disc evenly: the root of the share of the surface within, as a 16-bit fraction, and a turn.
+fn spiral(count: u32) -> impl Iterator<Item = (i64, u32)> {
+    (0..count).map(move |index| {
+        let square = ((u64::from(index) * 2 + 1) << 32) / (u64::from(count) * 2);
+        (square.isqrt() as i64, GOLDEN_TURN.wrapping_mul(index))
+    })
+}
+
+/// The middle of the `index`-th of `count` equal parts, as a 32-bit fraction.
+fn fraction(index: u32, count: u32) -> u32 {
+    (((u64::from(index) * 2 + 1) << 32) / (u64::from(count) * 2)).min(u64::from(u32::MAX)) as u32
+}
+
+/// The point at a distance and a direction (clockwise from north).
+fn polar(center: Point, radius_cm: i64, turn: u32) -> Point {
+    offset(center, (radius_cm * trig::cos(turn)) >> SINE_BITS, (radius_cm * trig::sin(turn)) >> SINE_BITS)
+}
+
+// --- arc bands ---
+
+/// An arc band with its angles as parts of a turn.
+struct Band {
+    center: Point,
+    inner_cm: u32,
+    outer_cm: u32,
+    start: u32,
+    /// Up to a full turn, which needs one bit more than the start.
+    opening: u64,
+}
+
+impl Band {
+    fn new(center: Point, inner_cm: u32, outer_cm: u32, start_mdeg: u32, opening_mdeg: u32) -> Self {
+        let opening = (u64::from(opening_mdeg.min(FULL_MDEG)) << 32) / u64::from(FULL_MDEG);
+        let (inner_cm, outer_cm) = (inner_cm.min(outer_cm), outer_cm.max(inner_cm));
+        Self { center, inner_cm, outer_cm, start: trig::turn_from_mdeg(start_mdeg), opening }
+    }
+
+    fn is_disc(&self) -> bool {
+        self.inner_cm == 0 && self.opening == 1 << 32
+    }
+
+    /// The point at 32-bit fractions of the way out, by surface, and of the way around.
+    fn at(&self, out: u32, around: u32) -> Point {
+        let (inner, outer) = (u128::from(self.inner_cm), u128::from(self.outer_cm));
+        let square = inner * inner + (((outer * outer - inner * inner) * u128::from(out)) >> 32);
+        let turn = (u128::from(self.opening) * u128::from(around) >> 32) as u32;
+        polar(self.center, (square as u64).isqrt() as i64, self.start.wrapping_add(turn))
+    }
+
+    /// Points around the outline, close enough together that the chords differ little from the arcs.
+    fn outline(&self) -> impl Iterator<Item = Point> + '_ {
+        [self.inner_cm, self.outer_cm].into_iter().flat_map(move |radius_cm| {
+            (0..=OUTLINE_STEPS).map(move |step| {
+                let turn = (u128::from(self.opening) * u128::from(step) / u128::from(OUTLINE_STEPS)) as u32;
+                polar(self.center, i64::from(radius_cm), self.start.wrapping_add(turn))
+            })
+        })
+    }
+
+    fn bbox(&self) -> BBox {
+        let outline = BBox::of(self.outline()).unwrap_or(BBox { min: self.center, max: self.center });
+        // A chord of a 48th of a turn lies within 0.3 % of the radius of its arc.
+        outline.grown(self.outer_cm / 256 + 100)
+    }
+
+    fn contains(&self, point: Point) -> bool {
+        let distance = distance_cm(self.center, point);
+        if distance < self.inner_cm || distance > self.outer_cm {
+            return false;
+        }
+        if self.opening == 1 << 32 {
+            return true;
+        }
+        let (north, east) = plane_cm(self.center, point, self.center.lat_e7);
+        // Clockwise of a direction means a positive part along the direction's right hand.
+        let right_of = |turn: u32| i128::from(east) * i128::from(trig::cos(turn)) - i128::from(north) * i128::from(trig::sin(turn));
+        let end = self.start.wrapping_add(self.opening as u32);
+        let (after_start, before_end) = (right_of(self.start) >= 0, right_of(end) <= 0);
+        if self.opening <= 1 << 31 { after_start && before_end } else { after_start || before_end }
+    }
+}
+
+const OUTLINE_STEPS: u32 = 48;
+
+// --- polygons ---
+
+/// A point inside a polygon: the middle of the widest stretch of the parallel through its middle, or through another one when
+/// that one only grazes it; a vertex when there is no inside.
+fn inside_polygon(vertices: &[Point]) -> Point {
+    let Some(bbox) = BBox::of(vertices.iter().copied()) else { return Point::default() };
+    let height = i64::from(bbox.max.lat_e7) - i64::from(bbox.min.lat_e7);
+    let mut widest: Option<(i64, Point)> = None;
+    for part in [8, 4, 12, 6, 10, 2, 14, 7, 9, 1, 15] {
+        let lat_e7 = (i64::from(bbox.min.lat_e7) + height * part / 16) as i32;
+        // The stretch between two crossings is inside when an even number of crossings lie west of it.
+        let mut crossings: ArrayVec<i64, { CLAIM_VERTICES_MAX + 1 }> = ring::edges(vertices)
+            .filter(|(a, b)| (a.lat_e7 > lat_e7) != (b.lat_e7 > lat_e7))
+            .map(|(a, b)| {
+                let up = i128::from(lat_e7) - i128::from(a.lat_e7);
+                let across = i128::from(b.lon_e7) - i128::from(a.lon_e7);
+                i64::from(a.lon_e7) + (across * up / (i128::from(b.lat_e7) - i128::from(a.lat_e7))) as i64
+            })
+            .take(CLAIM_VERTICES_MAX)
+            .collect();
+        crossings.sort_unstable();
+        for pair in crossings.as_chunks::<2>().0 {
+            let [west, east] = *pair;
+            let middle = Point { lat_e7, lon_e7: ((west + east) / 2) as i32 };
+            if widest.is_none_or(|(width, _)| east - west > width) && ring::contains(vertices, middle) {
+                widest = Some((east - west, middle));
+            }
+        }
+        if widest.is_some() {
+            break;
+        }
+    }
+    widest.map(|(_, point)| point).or_else(|| vertices.first().copied()).unwrap_or_default()
+}
+
+fn polygon_samples(vertices: &[Point], count: u32, each: &mut dyn FnMut(Point)) {
+    let Some(bbox) = BBox::of(vertices.iter().copied()) else { return each(Point::default()) };
+    let side = |min: i32, max: i32| (i64::from(max) - i64::from(min) + 1) as u64;
+    let (height, width) = (side(bbox.min.lat_e7, bbox.max.lat_e7), side(bbox.min.lon_e7, bbox.max.lon_e7));
+    let mut laid = 0;
+    for index in 1..=count.saturating_mul(POLYGON_TRIES) {
+        let along = |side: u64, step: u32| ((side * u64::from(step.wrapping_mul(index).wrapping_add(1 << 31))) >> 32) as i64;
+        let point = Point {
+            lat_e7: (i64::from(bbox.min.lat_e7) + along(height, LATTICE_LAT)) as i32,
+            lon_e7: (i64::from(bbox.min.lon_e7) + along(width, LATTICE_LON)) as i32,
+        };
+        if ring::contains(vertices, point) {
+            each(point);
+            laid += 1;
+            if laid == count {
+                return;
+            }
+        }
+    }
+    // Too thin to hit: its outline stands for it.
+    if laid < count / 16 || laid == 0 {
+        vertices.iter().for_each(|vertex| each(*vertex));
+    }
 }

@@ -427,15 +427,22 @@ fn rebuild(outlines: &mut [Outline], moves: &[(Point, Point)], nodes: &[Node], r
 /// Removes rings without an inside; a polygon that loses its outer ring loses all.
 fn drop_collapsed(polygon: &mut Vec<Vec<Point>>) -> u32 {
     let before = polygon.len();
-    if polygon.first().is_some_and(|outer| twice_area(outer) == 0) {
+    if polygon.first().is_some_and(|outer| is_flat(outer)) {
         polygon.clear();
     }
-    polygon.retain(|ring| twice_area(ring) != 0);
+    polygon.retain(|ring| !is_flat(ring));
     (before - polygon.len()) as u32
 }
 
+/// Whether all vertices stand on one line, so that there is no inside. A figure of eight has an inside, though its area is zero.
+pub fn is_flat(ring: &[Point]) -> bool {
+    let Some((&first, rest)) = ring.split_first() else { return true };
+    let Some(&second) = rest.iter().find(|&&p| p != first) else { return true };
+    rest.iter().all(|&p| Site::of(first).turn(Site::of(second), Site::of(p)) == 0)
+}
+
 /// Twice the signed area in square units; positive when the ring runs counter-clockwise.
-pub fn twice_area(ring: &[Point]) -> i128 {
+fn twice_area(ring: &[Point]) -> i128 {
     ring_edges(ring).map(|(a, b)| i128::from(a.lon_e7) * i128::from(b.lat_e7) - i128::from(b.lon_e7) * i128::from(a.lat_e7)).sum()
 }
 

@@ -20,7 +20,7 @@ use geojson::GeometryValue;
 
 use super::check::layers::{describe, holds, outlines, place};
 use super::check::provenance::{FILE as PROVENANCE, ProvenanceRow, sha256_hex};
-use super::source::{AreaRow, BorderRow, Defect, Feature, Files, Pack, Row, parse_shape, read_csv};
+use super::source::{AreaRow, BorderRow, Defect, Feature, Files, OverlayRow, Pack, Row, parse_shape, read_csv};
 use crate::geo::area::Shape;
 use crate::geo::point::Point;
 use crate::geo::tiling::{self, Fault, Inspection, Outline, Snapping};
@@ -330,8 +330,17 @@ fn read_features(layer: &Layer, property: &str, otherwise: &[&str], defects: &mu
                 continue;
             }
         };
-        let mut reader = RingReader { file, number, id: &id, defects, said: 0 };
-        let polygons = polygons.iter().map(|polygon| polygon.iter().map(|ring| reader.read(ring)).collect()).collect();
+        let mut reader = RingReader { file, number, id: &id, defects, said: 0, flat: (0, None) };
+        let mut polygons: Vec<Vec<Vec<Point>>> =
+            polygons.iter().map(|polygon| polygon.iter().map(|ring| reader.read(ring)).collect()).collect();
+        for polygon in &mut polygons {
+            if polygon.first().is_some_and(Vec::is_empty) {
+                polygon.clear();
+            }
+            polygon.retain(|ring| !ring.is_empty());
+        }
+        polygons.retain(|polygon| !polygon.is_empty());
+        reader.finish(polygons.is_empty());
         rows.push(Row { file: file.to_owned(), line: number, value: Feature { id, polygons } });
     }
     nameless.report(file, property, defects);
@@ -432,6 +441,8 @@ struct RingReader<'a> {
     id: &'a str,
     defects: &'a mut Vec<Defect>,
     said: u32,
+    /// Rings without an inside, and where the first is.
+    flat: (u32, Option<Point>),
 }
 
 impl RingReader<'_> {
@@ -459,13 +470,26 @@ impl RingReader<'_> {
         }
         points.pop();
         points.dedup();
-        if points.len() < 3 || tiling::twice_area(&points) == 0 {
+        if points.len() < 3 || tiling::is_flat(&points) {
             let at = points.first().copied().unwrap_or_default();
-            let what = format!("a ring without an inside at {}", place(at));
-            self.say("bad_ring", what, "remove it, or fix the geometry in a GIS");
+            self.flat.0 += 1;
+            self.flat.1.get_or_insert(at);
             return Vec::new();
         }
         points
+    }
+
+    /// Rings without an inside own nothing: dropping them changes no owner, so they do not stop an import.
+    fn finish(&mut self, is_empty: bool) {
+        if let (count @ 1.., Some(at)) = self.flat {
+            let what =
+                format!("feature {} (`{}`): {count} rings without an inside left out, the first at {}", self.number, self.id, place(at));
+            let flat = defect(self.file, self.number, "bad_ring", what, "nothing is lost; fix the geometry in a GIS when convenient");
+            self.defects.push(Defect { warning: true, ..flat });
+        }
+        if is_empty && self.said == 0 {
+            self.say("bad_ring", "no ring with an inside".to_owned(), "draw the area, or remove the feature");
+        }
     }
 
     fn not_degrees(&mut self, lon: f64, lat: f64) {
@@ -660,13 +684,21 @@ fn rewrite_provenance(files: &mut Files, base: &Files, request: &Request, basis:
     let layers = [(LAND, "land", Some(&request.land), Some(&report.land)), (WATER, "water", request.water.as_ref(), report.water.as_ref())];
     let regions = (REGIONS, "regions", request.regions.as_ref(), report.regions.as_ref());
     let layers: Vec<_> = layers.into_iter().chain([regions]).collect();
+    let mut ignored = Vec::new();
+    let overlays: Vec<Row<OverlayRow>> = files.get(OVERLAYS).map_or_else(Vec::new, |bytes| read_csv(OVERLAYS, bytes, &mut ignored));
+    let named: BTreeSet<String> = overlays.into_iter().map(|row| row.value.provenance).collect();
     let mut blocks = blocks_of(&text);
     blocks.retain_mut(|block| {
         let Some(row) = parse_block(block) else { return true };
         let file = row.file.strip_prefix(&folder).unwrap_or(&row.file);
         let replaced = layers.iter().any(|(name, _, layer, _)| *name == file && layer.is_some());
         if replaced || (!file.is_empty() && !files.contains_key(file) && file != PROVENANCE) {
-            return false;
+            // An overlay that stays may have come from the same source as the layer that goes.
+            let told = named.contains(&row.id);
+            if told {
+                *block = without_file(block);
+            }
+            return told;
         }
         if !row.sha256.is_empty()
             && let Some(bytes) = files.get(file).filter(|bytes| base.get(file) != Some(*bytes))
@@ -717,6 +749,12 @@ fn blocks_of(text: &str) -> Vec<String> {
     }
     blocks.retain(|block| !block.is_empty());
     blocks
+}
+
+/// A row that tells of a source, but no longer of a file.
+fn without_file(block: &str) -> String {
+    let of_file = |line: &&str| line.split_once('=').is_some_and(|(key, _)| matches!(key.trim(), "file" | "sha256"));
+    block.split_inclusive('\n').filter(|line| !of_file(line)).collect()
 }
 
 fn parse_block(block: &str) -> Option<ProvenanceRow> {

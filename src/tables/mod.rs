@@ -3,3 +3,14 @@
 pub mod source;
 pub mod check;
 pub mod import;
+pub mod types;
+pub mod numbers;
+pub mod plans;
+pub mod vocabulary;
+pub mod dispatchers;
+pub mod identities;
+pub mod snapshot;
+pub mod ground;
+pub mod build;
+pub mod compiled;
+pub mod published;

@@ -105,6 +105,10 @@ pub struct Pack {
     pub gap_m: u32,
     /// Off the coast a place belongs to the nearest coast up to this far.
     pub coast_m: u32,
+    /// Water within this distance of land is no sea unless the words speak of it: piers, lagoons, islets and reclaimed land
+    /// that the layer does not have.
+    #[serde(default = "shore_m_default")]
+    pub shore_m: u32,
     /// Accuracy of every border that `borders.csv` does not name.
     pub accuracy_m: u32,
     /// Neighbours less probable than this are not named.
@@ -116,6 +120,10 @@ pub struct Pack {
     /// True when the land layer is rough: decisions say so.
     #[serde(default)]
     pub rough: bool,
+}
+
+const fn shore_m_default() -> u32 {
+    1_000
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -500,18 +508,26 @@ pub fn read_csv<T: DeserializeOwned>(file: &str, bytes: &[u8], defects: &mut Vec
         let record = match record {
             Ok(record) => record,
             Err(error) => {
-                let line = error.position().map_or(0, |position| position.line());
+                let line = error.position().map_or(0, |position| line_of(bytes, position));
                 defects.push(defect(file, line, "bad_row", error.to_string(), "give the row as many fields as the header has"));
                 continue;
             }
         };
-        let line = record.position().map_or(0, |position| position.line());
+        let line = record.position().map_or(0, |position| line_of(bytes, position));
         match record.deserialize(Some(&headers)) {
             Ok(value) => rows.push(Row { file: file.to_owned(), line, value }),
             Err(error) => defects.push(defect(file, line, "bad_row", error.to_string(), "see routing-tables/SCHEMA.md for this column")),
         }
     }
     rows
+}
+
+/// The line a record stands in: the reader says where it began to look, which is before comments and empty lines.
+fn line_of(bytes: &[u8], position: &csv::Position) -> u64 {
+    let rest = bytes.get(position.byte() as usize..).unwrap_or_default();
+    let lines = rest.split(|&byte| byte == b'\n');
+    let skipped = lines.take_while(|line| line.starts_with(b"#") || line.iter().all(|byte| *byte == b'\r')).count();
+    position.line() + skipped as u64
 }
 
 fn read_features(files: &Files, file: &str, property: &str, required: bool, defects: &mut Vec<Defect>) -> Vec<Row<Feature>> {
@@ -729,6 +745,14 @@ mod tests {
         let rows: Vec<Row<AnsweringRow>> = read_csv("answering.csv", b"area,dispatcher\nA,X\n# note\nB\nC,Y\n", &mut defects);
         assert_eq!(rows.len(), 2);
         assert_eq!((defects[0].file.as_str(), defects[0].row), ("answering.csv", 4));
+        assert_eq!(rows.iter().map(|row| row.line).collect::<Vec<_>>(), [2, 5]);
+    }
+
+    #[test]
+    fn a_row_behind_comments_and_empty_lines_knows_its_line() {
+        let mut defects = Vec::new();
+        let rows: Vec<Row<AnsweringRow>> = read_csv("answering.csv", b"area,dispatcher\n# one\n# two\nA,X\n\n# three\nB,Y\n", &mut defects);
+        assert_eq!(rows.iter().map(|row| row.line).collect::<Vec<_>>(), [4, 7]);
     }
 
     #[test]

@@ -1,2 +1,4 @@
+mod geography;
 mod tables_check;
 mod tables_import;
+mod tilings;

@@ -1,0 +1,549 @@
+//! The running engine: threads, queues and files around the pure core.
+//!
+//! ```text
+//! doors (tokio tasks) -- decide on the task, answer at once --> engine queue (bounded)
+//!                                                                  |
+//! store thread -- receipts --> notices (bounded) --> engine thread: Engine::handle
+//!                                                                  |
+//!                     sessions (offers, promises) <---- outputs ---+---> store (batches)
+//!                                                                  +---> published snapshot, old one to the reclaimer
+//! ```
+//!
+//! **Invariants:** only the engine thread owns incident state, appends, and publishes. It never waits for a disk or a socket. What it
+//! cannot hand to the store yet it keeps, in order, up to a bound; beyond it the loss is declared and no promise is made past it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail};
+use arc_swap::ArcSwap;
+use crossbeam::channel::{Receiver, Sender, TryRecvError, TrySendError, bounded};
+
+use super::clock::Clock;
+use super::ingress::quic::{Doors, DoorsConfig};
+use super::ingress::{Core, Decided};
+use super::metrics::{EngineFigures, Stages};
+use super::sessions::SessionRegistry;
+use crate::client::CloseCode;
+use crate::client::transport::Identity;
+use crate::contact::Contact;
+use crate::decision::DecisionRecord;
+use crate::deliver::{DispatcherState, Fact, Target};
+use crate::engine::{Config as EngineConfig, Engine, Input, Output, Outputs, Room, Rooms};
+use crate::journal::entry::Entry;
+use crate::limits::{COMMIT_BYTES_MAX, COMMIT_ENTRIES_MAX, ENGINE_QUEUE_MAX, PENDING_ENTRIES_MAX, SESSION_QUEUE_MAX};
+use crate::route::{record, route};
+use crate::store::{Batch, BlobName, Claim, Notice, Partition, RejectedWhy, Store};
+use crate::tables::compiled;
+use crate::tables::published::{Published, Retired};
+use crate::tables::snapshot::{Snapshot, States, Tables};
+use crate::units::{DispatcherId, Name, Timestamp};
+use crate::wire::frame::{decode_fact, encode_fact};
+
+/// What an engine is started with.
+#[derive(Clone, Debug)]
+pub struct NodeConfig {
+    /// The UDP address of gateways and consoles.
+    pub listen: std::net::SocketAddr,
+    /// Journal, reset key, blobs.
+    pub state_folder: PathBuf,
+    pub identity: Identity,
+    pub engine: EngineConfig,
+}
+
+/// Who changed the tables, in the journal, when they came with the start.
+const BY_START: &str = "start";
+/// Inputs handled before the outputs' entries are handed to the store: bounds what one commit waits for.
+const INPUTS_A_ROUND: usize = 512;
+/// The longest nap of an idle engine thread; figures for the metrics are refreshed at least this often.
+const NAP: Duration = Duration::from_millis(250);
+
+/// A running engine.
+pub struct Node {
+    doors: Doors,
+    core: Arc<NodeCore>,
+    store: Arc<dyn Store>,
+    stop: Arc<AtomicBool>,
+    engine: Option<JoinHandle<()>>,
+    reclaimer: Option<JoinHandle<()>>,
+    started: Started,
+}
+
+/// What the journal held when the engine started.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Started {
+    pub facts: u64,
+    pub live_contacts: usize,
+    pub read: Duration,
+}
+
+/// What doors see of the engine.
+pub struct NodeCore {
+    published: Arc<Published>,
+    inputs: Sender<Input>,
+    control: Sender<Control>,
+    pub registry: Arc<SessionRegistry>,
+    pub stages: Arc<Stages>,
+    pub figures: Arc<ArcSwap<EngineFigures>>,
+    pub clock: Clock,
+}
+
+/// What ops ask of the engine thread.
+enum Control {
+    Publish { tables: Arc<Tables>, by: Name, done: Sender<u64> },
+}
+
+/// How a store is opened once its listener is known.
+pub type OpenStore = Box<dyn FnOnce(crate::store::Listener) -> Result<Arc<dyn Store>>>;
+
+impl Node {
+    /// Opens the store, rebuilds what the journal holds, and opens the doors. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// What keeps an engine from starting, with its remedy.
+    pub fn start(config: NodeConfig, tables: Arc<Tables>, table_bytes: &[u8], open: OpenStore) -> Result<Self> {
+        let clock = Clock::start();
+        let (notices_in, notices) = bounded::<Notice>(1_024);
+        let store = open(Box::new(move |notice| {
+            // The engine is gone only when the process ends; then nobody needs the notice.
+            let _ = notices_in.send(notice);
+        }))?;
+        let claim = store.claim(Partition::default()).context("claiming the journal")?;
+        store.put_blob(BlobName(tables.version.0), table_bytes).context("keeping the tables beside the journal")?;
+        let began = std::time::Instant::now();
+        let facts = read_facts(&*store)?;
+        let tables = last_published(&facts, &*store).unwrap_or(tables);
+        let (fact_count, newest) = (facts.len() as u64, facts.last().map(|(_, fact)| fact.at()).unwrap_or_default());
+        let now = clock.now().max(newest);
+        let tables_known = facts.iter().rev().find_map(|(_, fact)| match fact {
+            Fact::Tables { version, .. } => Some(*version),
+            _ => None,
+        });
+        let engine = Engine::recover(config.engine.clone(), &rooms_of(&tables), facts, now);
+        let started = Started { facts: fact_count, live_contacts: engine.live_contacts(), read: began.elapsed() };
+
+        let states = engine.published().1;
+        let snapshot = Snapshot {
+            states: Arc::new(States::of(&tables, &states)),
+            tables: Arc::clone(&tables),
+            number: engine.published().0,
+        };
+        let published = Arc::new(Published::new(snapshot));
+        let (inputs_in, inputs) = bounded(ENGINE_QUEUE_MAX);
+        let (control_in, control) = bounded(16);
+        let (retired_in, retired) = bounded::<Retired>(1_024);
+        let registry = Arc::new(SessionRegistry::new(SESSION_QUEUE_MAX));
+        let core = Arc::new(NodeCore {
+            published: Arc::clone(&published),
+            inputs: inputs_in,
+            control: control_in,
+            registry: Arc::clone(&registry),
+            stages: Arc::new(Stages::default()),
+            figures: Arc::new(ArcSwap::from_pointee(EngineFigures::default())),
+            clock,
+        });
+        let doors_config = DoorsConfig::new(config.listen, config.identity, config.state_folder);
+        let doors = Doors::start(doors_config, core.clone(), registry, clock)?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let mut desk = EngineThread {
+            engine,
+            core: core.clone(),
+            tables: tables.clone(),
+            store: store.clone(),
+            claim,
+            retired: retired_in,
+            pending: Vec::new(),
+            lost_from_seq: None,
+            runtime: tokio::runtime::Handle::current(),
+        };
+        if tables_known != Some(tables.version) {
+            desk.publish(tables, Name::new(BY_START).unwrap_or_default());
+        }
+        let stopping = stop.clone();
+        let engine = std::thread::Builder::new()
+            .name("najda-engine".to_owned())
+            .spawn(move || desk.run(&inputs, &notices, &control, &stopping))
+            .context("starting the engine thread")?;
+        let reclaimer = std::thread::Builder::new()
+            .name("najda-reclaim".to_owned())
+            .spawn(move || reclaim(&retired))
+            .context("starting the reclaimer thread")?;
+        Ok(Self { doors, core, store, stop, engine: Some(engine), reclaimer: Some(reclaimer), started })
+    }
+
+    pub fn addr(&self) -> std::net::SocketAddr {
+        self.doors.local_addr()
+    }
+
+    pub fn core(&self) -> &Arc<NodeCore> {
+        &self.core
+    }
+
+    pub fn doors(&self) -> &Doors {
+        &self.doors
+    }
+
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    pub fn started(&self) -> Started {
+        self.started
+    }
+
+    /// Lets nobody in, says what is queued, writes what is pending, and stops the threads.
+    pub async fn shutdown(mut self) {
+        self.doors.shutdown().await;
+        self.stop.store(true, Ordering::Release);
+        let threads = [self.engine.take(), self.reclaimer.take()];
+        drop(self.core);
+        let _ = tokio::task::spawn_blocking(move || threads.into_iter().flatten().for_each(|thread| drop(thread.join()))).await;
+    }
+}
+
+impl NodeCore {
+    /// The snapshot in force.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.published.load_full()
+    }
+
+    /// Keeps a new set beside the journal and puts it in force. Answers with the number of its first snapshot.
+    ///
+    /// # Errors
+    /// The set could not be kept, or the engine is stopping; the old one keeps serving.
+    pub fn publish(&self, store: &dyn Store, tables: Arc<Tables>, bytes: &[u8], by: Name) -> Result<u64> {
+        store.put_blob(BlobName(tables.version.0), bytes).context("keeping the new tables beside the journal")?;
+        let (done, answer) = bounded(1);
+        self.control.send(Control::Publish { tables, by, done }).map_err(|_| anyhow!("the engine is stopping"))?;
+        answer.recv_timeout(Duration::from_secs(10)).context("the engine did not answer; the old tables keep serving")
+    }
+
+    fn decided(&self, contact: &Contact, now: Timestamp) -> Decided {
+        let snapshot = self.published.load();
+        let began = std::time::Instant::now();
+        let decision = route(&snapshot, contact, now);
+        self.stages.decided(began.elapsed());
+        let targets = decision.lead().map_or(&[][..], |lead| &lead.chain).iter();
+        let target = |index| {
+            let room = snapshot.tables.dispatchers.get(index)?;
+            Some(Target { dispatcher: room.id, service: room.service, uri: room.uri.clone() })
+        };
+        let targets = targets.filter_map(|index| target(*index)).collect();
+        Decided { decision: Arc::new(record(&snapshot.tables, &decision)), targets }
+    }
+}
+
+impl Core for NodeCore {
+    fn decide(&self, contact: &Contact, now: Timestamp) -> Decided {
+        self.decided(contact, now)
+    }
+
+    fn last_resort(&self, _contact: &Contact) -> Decided {
+        let snapshot = self.published.load();
+        let (decision, targets) = crate::route::last_resort(&snapshot);
+        Decided { decision: Arc::new(decision), targets }
+    }
+
+    fn submit(&self, input: Input) -> Result<(), Input> {
+        self.inputs.try_send(input).map_err(TrySendError::into_inner)
+    }
+}
+
+/// The facts of the journal, in order.
+fn read_facts(store: &dyn Store) -> Result<Vec<(u64, Fact)>> {
+    let mut facts = Vec::new();
+    let mut from = 1;
+    loop {
+        let page = store.read(Partition::default(), from, COMMIT_ENTRIES_MAX).context("reading the journal")?;
+        for broken in &page.breaks {
+            tracing::error!(?broken, "the journal's chain does not hold here; what can be read is used");
+        }
+        for entry in &page.entries {
+            match decode_fact(&entry.bytes) {
+                Ok(fact) => facts.push((entry.seq, fact)),
+                Err(error) => tracing::error!(seq = entry.seq, %error, "an entry of the journal cannot be read and is left out"),
+            }
+        }
+        match page.next_seq {
+            Some(next) => from = next,
+            None => return Ok(facts),
+        }
+    }
+}
+
+/// The set that was published into the running engine last, when its bytes are there.
+fn last_published(facts: &[(u64, Fact)], store: &dyn Store) -> Option<Arc<Tables>> {
+    let (version, by) = facts.iter().rev().find_map(|(_, fact)| match fact {
+        Fact::Tables { version, by, .. } => Some((*version, *by)),
+        _ => None,
+    })?;
+    if by.as_str() == BY_START {
+        return None;
+    }
+    let bytes = store.blob(BlobName(version.0)).ok()??;
+    match compiled::from_bytes(&bytes) {
+        Ok(tables) => {
+            tracing::info!(%version, %by, "tables published earlier are in force again");
+            Some(Arc::new(tables))
+        }
+        Err(error) => {
+            tracing::error!(%version, %error, "tables published earlier cannot be read; those of the configuration serve");
+            None
+        }
+    }
+}
+
+fn rooms_of(tables: &Tables) -> Rooms {
+    let rooms = tables.dispatchers.rows.iter().map(|row| Room {
+        id: row.id,
+        take_micros_max: row.take_micros_max,
+        capacity: row.capacity,
+        uri: row.uri.clone(),
+    });
+    Rooms { version: tables.version, rooms: rooms.collect() }
+}
+
+/// Frees old snapshots once no reader holds them, so that no reader ever does it.
+fn reclaim(retired: &Receiver<Retired>) {
+    let mut waiting: Vec<Retired> = Vec::new();
+    loop {
+        match retired.recv_timeout(Duration::from_millis(50)) {
+            Ok(old) => waiting.push(old),
+            Err(crossbeam::channel::RecvTimeoutError::Timeout) => {}
+            Err(crossbeam::channel::RecvTimeoutError::Disconnected) => return,
+        }
+        waiting = waiting.into_iter().filter_map(|old| old.reclaim().err()).collect();
+    }
+}
+
+// --- the engine thread ---
+
+struct EngineThread {
+    engine: Engine,
+    core: Arc<NodeCore>,
+    tables: Arc<Tables>,
+    store: Arc<dyn Store>,
+    claim: Claim,
+    retired: Sender<Retired>,
+    /// Entries the store has not taken yet, in order.
+    pending: Vec<Entry>,
+    /// Where entries were given up because the store was gone for too long. No promise is made from here on.
+    lost_from_seq: Option<u64>,
+    runtime: tokio::runtime::Handle,
+}
+
+impl EngineThread {
+    fn run(mut self, inputs: &Receiver<Input>, notices: &Receiver<Notice>, control: &Receiver<Control>, stop: &AtomicBool) {
+        let mut out = Outputs::new();
+        loop {
+            self.wait(inputs, notices, control, &mut out);
+            let mut handled = 0;
+            while handled < INPUTS_A_ROUND {
+                match inputs.try_recv() {
+                    Ok(input) => self.handle(input, &mut out),
+                    Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
+                }
+                handled += 1;
+            }
+            while let Ok(notice) = notices.try_recv() {
+                self.noticed(&notice, &mut out);
+            }
+            let now = self.core.clock.now();
+            if self.engine.next_deadline().is_some_and(|due| due <= now) {
+                self.engine.handle(Input::Tick, now, &mut out);
+                self.carry_out(&mut out);
+            }
+            self.hand_to_store();
+            self.core.figures.store(Arc::new(EngineFigures::of(&self.engine, now, self.pending.len())));
+            if stop.load(Ordering::Acquire) && inputs.is_empty() && self.pending.is_empty() {
+                return;
+            }
+        }
+    }
+
+    /// Sleeps until something comes or is due.
+    fn wait(&mut self, inputs: &Receiver<Input>, notices: &Receiver<Notice>, control: &Receiver<Control>, out: &mut Outputs) {
+        let now = self.core.clock.now();
+        let due = self.engine.next_deadline().map_or(NAP, |due| Duration::from_micros(due.micros_since(now)));
+        let nap = if self.pending.is_empty() { due.min(NAP) } else { due.min(Duration::from_millis(2)) };
+        crossbeam::channel::select! {
+            recv(inputs) -> input => if let Ok(input) = input { self.handle(input, out) },
+            recv(notices) -> notice => if let Ok(notice) = notice { self.noticed(&notice, out) },
+            recv(control) -> control => if let Ok(control) = control { self.controlled(control) },
+            default(nap) => {}
+        }
+    }
+
+    fn handle(&mut self, input: Input, out: &mut Outputs) {
+        let now = self.core.clock.now();
+        self.engine.handle(input, now, out);
+        self.carry_out(out);
+    }
+
+    fn noticed(&mut self, notice: &Notice, out: &mut Outputs) {
+        let input = match notice {
+            Notice::Durable(receipt) => Input::Stored { through: self.promised(receipt.through_seq()) },
+            Notice::Failed { through_seq, why, .. } => {
+                tracing::error!(%why, "the journal cannot be written; contacts are delivered unconfirmed");
+                Input::StoreFailed { through: *through_seq }
+            }
+            Notice::Recovered { .. } => {
+                tracing::warn!("the journal is written again");
+                return;
+            }
+            Notice::Fenced { held_by, .. } => {
+                tracing::error!(?held_by, "another engine has taken the journal over; this one makes no promise any more");
+                Input::StoreFailed { through: 0 }
+            }
+            other => {
+                tracing::error!(?other, "the journal did not take entries of this engine; it makes no promise past them");
+                Input::StoreFailed { through: 0 }
+            }
+        };
+        self.handle(input, out);
+    }
+
+    /// A receipt covers a declared loss too; a promise must not.
+    fn promised(&self, through: u64) -> u64 {
+        self.lost_from_seq.map_or(through, |lost| through.min(lost.saturating_sub(1)))
+    }
+
+    fn controlled(&mut self, control: Control) {
+        match control {
+            Control::Publish { tables, by, done } => {
+                self.publish(tables, by);
+                let _ = done.try_send(self.engine.published().0);
+            }
+        }
+    }
+
+    fn publish(&mut self, tables: Arc<Tables>, by: Name) {
+        let rooms = Arc::new(rooms_of(&tables));
+        self.tables = tables;
+        let mut out = Outputs::new();
+        self.engine.handle(Input::Rooms { rooms, by }, self.core.clock.now(), &mut out);
+        self.carry_out(&mut out);
+    }
+
+    fn carry_out(&mut self, out: &mut Outputs) {
+        for output in out.drain() {
+            match output {
+                Output::ToGateway { session, hears } => drop(self.core.registry.send(session, hears)),
+                Output::ToConsole { session, hears } => drop(self.core.registry.send(session, hears)),
+                Output::Append { seq, fact } => self.pending.push(entry_of(seq, &fact)),
+                Output::Reroute { contact, revision } => reroute(&self.runtime, &self.core, contact, revision),
+                Output::Publish { snapshot, states } => swap(&self.core, &self.tables, &self.retired, snapshot, &states),
+                Output::Close { session } => self.core.registry.close(session, CloseCode::Protocol),
+            }
+        }
+    }
+
+    /// Hands what is pending to the store, in batches within its bounds. What it does not take stays for the next round.
+    fn hand_to_store(&mut self) {
+        while !self.pending.is_empty() {
+            let mut bytes = 0;
+            let fits = self.pending.iter().take(COMMIT_ENTRIES_MAX).take_while(|entry| {
+                bytes += entry.bytes.len();
+                bytes <= COMMIT_BYTES_MAX
+            });
+            let count = fits.count().max(1);
+            let rest = self.pending.split_off(count);
+            let entries = std::mem::replace(&mut self.pending, rest);
+            let lost = self.lost_from_seq.filter(|lost| entries.first().is_some_and(|first| *lost < first.seq && self.hole_is_open(first.seq)));
+            let batch = match lost {
+                Some(lost) => Batch::after_loss(&self.claim, lost, entries),
+                None => Batch::new(&self.claim, entries),
+            };
+            let batch = match batch {
+                Ok(batch) => batch,
+                Err(error) => {
+                    tracing::error!(%error, "entries of this engine do not make a batch; they are given up");
+                    continue;
+                }
+            };
+            if let Err(rejected) = self.store.append(batch) {
+                let mut entries = rejected.batch.into_entries();
+                entries.append(&mut self.pending);
+                self.pending = entries;
+                if !matches!(rejected.why, RejectedWhy::Full { .. }) {
+                    tracing::error!(why = %rejected.why, "the journal does not take entries");
+                }
+                self.give_up_beyond_bound();
+                return;
+            }
+        }
+    }
+
+    fn hole_is_open(&self, first_seq: u64) -> bool {
+        // Declared once: later batches follow the one that declared it.
+        self.lost_from_seq.is_some_and(|lost| lost < first_seq) && self.claim.next_seq <= first_seq
+    }
+
+    fn give_up_beyond_bound(&mut self) {
+        if self.pending.len() <= PENDING_ENTRIES_MAX {
+            return;
+        }
+        let first = self.pending.first().map(|entry| entry.seq);
+        self.lost_from_seq = self.lost_from_seq.or(first);
+        tracing::error!(entries = self.pending.len(), "the journal was gone for too long: these entries are given up, contacts flow on");
+        self.pending.clear();
+    }
+}
+
+fn entry_of(seq: u64, fact: &Fact) -> Entry {
+    let mut bytes = Vec::with_capacity(512);
+    encode_fact(fact, &mut bytes);
+    Entry::of(seq, fact, bytes)
+}
+
+/// Late evidence: decide again on a worker and tell the engine.
+fn reroute(runtime: &tokio::runtime::Handle, core: &Arc<NodeCore>, contact: Arc<Contact>, revision: u32) {
+    let core = Arc::clone(core);
+    runtime.spawn(async move {
+        let now = core.clock.now();
+        let decided = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| core.decided(&contact, now)));
+        let decision = decided.map_or_else(|_| core.last_resort(&contact).decision, |decided| decided.decision);
+        let mut input = Input::Redecided { contact: contact.id, revision, decision };
+        while let Err(back) = core.submit(input) {
+            input = back;
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    });
+}
+
+fn swap(core: &NodeCore, tables: &Arc<Tables>, retired: &Sender<Retired>, number: u64, states: &[(DispatcherId, DispatcherState)]) {
+    let states = Arc::new(States::of(tables, states));
+    let old = core.published.publish(Arc::new(Snapshot { tables: Arc::clone(tables), states, number }));
+    // A full reclaimer is one that lags; then this thread, which is no reader, may free the snapshot.
+    if let Err(TrySendError::Full(old) | TrySendError::Disconnected(old)) = retired.try_send(old) {
+        drop(old.reclaim());
+    }
+}
+
+/// Refuses a folder that is none, with a remedy.
+///
+/// # Errors
+/// It cannot be made.
+pub fn prepare_state_folder(folder: &std::path::Path) -> Result<()> {
+    if folder.exists() && !folder.is_dir() {
+        bail!("{} is a file; name a folder for the engine's state", folder.display());
+    }
+    std::fs::create_dir_all(folder).with_context(|| format!("making the state folder {}", folder.display()))?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700))
+            .with_context(|| format!("closing {} to others", folder.display()))?;
+    }
+    Ok(())
+}
+
+impl NodeCore {
+    /// The decision for a contact that is only asked about.
+    pub fn ask(&self, contact: &Contact, now: Timestamp) -> Arc<DecisionRecord> {
+        self.decided(contact, now).decision
+    }
+}

@@ -1,0 +1,89 @@
+//! Counts everything anew from the lives and compares it with what the engine keeps: for tests and simulations.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::floor::{RoomIndex, SeatIndex};
+use super::{Alarm, Alarms, Engine};
+use crate::deliver::OfferId;
+use crate::units::Timestamp;
+
+/// What the lists and counts should be.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Tally {
+    offers: BTreeMap<(RoomIndex, bool), BTreeSet<OfferId>>,
+    loads: BTreeMap<(RoomIndex, bool), u32>,
+    holds: BTreeMap<SeatIndex, BTreeSet<OfferId>>,
+    waiting: BTreeSet<(Timestamp, OfferId)>,
+    alarms: Alarms,
+}
+
+impl Engine {
+    /// Says what is wrong with the engine's lists and counts, if anything is.
+    ///
+    /// # Errors
+    /// The first list that differs from what the lives say.
+    ///
+    /// # Cost
+    /// Linear in everything alive.
+    pub fn audit(&self) -> Result<(), String> {
+        let tally = self.tally();
+        let kept = self.kept();
+        let same = |what: &str, fine: bool| {
+            if fine { Ok(()) } else { Err(format!("{what} differ: counted {tally:?}, kept {kept:?}")) }
+        };
+        same("offers on desks", tally.offers == kept.offers)?;
+        same("loads", tally.loads == kept.loads)?;
+        same("holds", tally.holds == kept.holds)?;
+        same("waiting offers", tally.waiting == kept.waiting)?;
+        same("alarms", tally.alarms == kept.alarms)?;
+        let defects = self.core.counters.internal;
+        if defects == 0 { Ok(()) } else { Err(format!("{defects} broken invariants were met")) }
+    }
+
+    fn tally(&self) -> Tally {
+        let mut tally = Tally::default();
+        for life in self.lives.values().filter(|life| life.ended.is_none()) {
+            for part in life.parts.iter().filter(|part| part.closed.is_none()) {
+                let offer = life.offer_id(part);
+                for room in part.viewers() {
+                    tally.offers.entry((room, life.test)).or_default().insert(offer);
+                }
+                if let Some(seat) = part.holder {
+                    tally.holds.entry(seat).or_default().insert(offer);
+                    let room = self.core.floor.seat(seat).map(|live| live.room);
+                    *room.map_or(&mut 0, |room| tally.loads.entry((room, life.test)).or_default()) += 1;
+                } else if part.accepted.is_none() {
+                    part.asked_rooms().for_each(|room| *tally.loads.entry((room, life.test)).or_default() += 1);
+                    tally.waiting.insert((life.arrived, offer));
+                }
+                match part.alarm.filter(|_| !life.test) {
+                    Some(Alarm::EndOfChain) => tally.alarms.end_of_chain += 1,
+                    Some(Alarm::NoSeat) => tally.alarms.no_seat += 1,
+                    None => {}
+                }
+            }
+        }
+        tally
+    }
+
+    fn kept(&self) -> Tally {
+        let mut kept = Tally { waiting: self.core.waiting.clone(), alarms: self.core.alarms, ..Tally::default() };
+        for (index, room) in self.core.floor.all_rooms() {
+            for test in [false, true] {
+                let desk = room.desk(test);
+                if !desk.offers.is_empty() {
+                    kept.offers.insert((index, test), desk.offers.clone());
+                }
+                if desk.load != 0 {
+                    kept.loads.insert((index, test), desk.load);
+                }
+            }
+        }
+        for seat in self.core.floor.holders() {
+            if let Some(live) = self.core.floor.seat(seat) {
+                kept.holds.insert(seat, live.holds.clone());
+            }
+        }
+        kept
+    }
+}

@@ -1,0 +1,436 @@
+//! What people at consoles do: sign in, take, accept, decline, release, close, leave.
+//!
+//! A take wins at once in memory, so that two people never both believe they have it; it is *said* only when the journal holds it.
+//! A neighbour may take what it sees: it is on its screen because it may be the right one.
+
+use super::floor::{SeatIndex, Session};
+use super::life::{Life, Part};
+use super::receipt::Promise;
+use super::tick::CatchUp;
+use super::timers::Timer;
+use super::{Core, Engine, Output, Outputs, SessionId};
+use crate::deliver::{AskedWhy, ConsoleHears, ConsoleSays, Ending, Fact, OfferId, Refusal, Seat, WaitingWhy};
+use crate::limits::{REASON_BYTES_MAX, SEAT_HOLDS_MAX};
+
+/// Who commands, and what.
+#[derive(Clone, Copy)]
+struct Command {
+    session: SessionId,
+    seat: SeatIndex,
+    offer: OfferId,
+}
+
+impl Engine {
+    pub(super) fn console(&mut self, session: SessionId, says: ConsoleSays, out: &mut Outputs) {
+        let Some(Session::Console { seat, signed_in }) = self.core.floor.sessions.get(&session).copied() else {
+            self.core.counters.out_of_turn += 1;
+            return;
+        };
+        if let ConsoleSays::SignIn { .. } = says {
+            return self.sign_in(session, seat, out);
+        }
+        if !signed_in {
+            self.core.counters.out_of_turn += 1;
+            return self.core.refuse(session, offer_of(&says), Refusal::OutOfTurn, out);
+        }
+        self.heard_from(session, seat, out);
+        let command = |offer| Command { session, seat, offer };
+        match says {
+            ConsoleSays::Accept { offer } => self.with_part(command(offer), out, Core::accept),
+            ConsoleSays::Close { offer, reason } => self.close(command(offer), cut(reason), out),
+            ConsoleSays::Decline { offer, reason } => {
+                let reason = cut(reason);
+                self.with_part(command(offer), out, |core, command, life, index, out| core.decline(command, life, index, reason, out));
+            }
+            ConsoleSays::HandBack { offer, contact, decision } => self.hand_back(command(offer), contact, decision, out),
+            ConsoleSays::Heartbeat | ConsoleSays::SignIn { .. } => {}
+            ConsoleSays::Release { offer } => self.with_part(command(offer), out, Core::release),
+            ConsoleSays::Shown { offer } => self.shown(command(offer)),
+            ConsoleSays::SignOut => self.sign_out(session, seat, out),
+            ConsoleSays::Take { offer } => self.with_part(command(offer), out, Core::take),
+        }
+    }
+
+    /// Carries out a command on an offer this seat sees, or says why not.
+    fn with_part(
+        &mut self,
+        command: Command,
+        out: &mut Outputs,
+        carry_out: impl FnOnce(&mut Core, Command, &mut Life, usize, &mut Outputs) -> Result<(), Refusal>,
+    ) {
+        let done = match self.core.find(self.lives.get_mut(&command.offer.contact), command) {
+            Ok((life, index)) => carry_out(&mut self.core, command, life, index, out),
+            Err(why) => Err(why),
+        };
+        if let Err(why) = done {
+            self.core.refuse(command.session, Some(command.offer), why, out);
+        }
+    }
+
+    fn close(&mut self, command: Command, reason: Box<str>, out: &mut Outputs) {
+        self.with_part(command, out, |core, command, life, index, out| {
+            core.close(command, life, index, reason, out)?;
+            if life.is_done() {
+                core.end(life, Ending::Closed, out);
+            }
+            Ok(())
+        });
+    }
+
+    /// A screen that lives is awaited until the room's own wait is over.
+    fn shown(&mut self, command: Command) {
+        let core = &mut self.core;
+        let Ok((life, index)) = core.find(self.lives.get_mut(&command.offer.contact), command) else { return };
+        let room = core.floor.seat(command.seat).map(|seat| seat.room);
+        let Some(part) = life.parts.get_mut(index).filter(|part| part.is_seeking() && part.current.is_some()) else { return };
+        if part.current == room && !part.shown && part.due.is_some() {
+            part.shown = true;
+            let take_by = part.take_by;
+            core.set_due(life, index, Some(take_by));
+        }
+    }
+
+    /// A console kept what the engine never confirmed. Known, it is harmless; unknown, it is an arrival.
+    fn hand_back(
+        &mut self,
+        command: Command,
+        contact: std::sync::Arc<crate::contact::Contact>,
+        decision: std::sync::Arc<crate::decision::DecisionRecord>,
+        out: &mut Outputs,
+    ) {
+        let Command { session, offer, .. } = command;
+        let from_test = self.core.floor.seat(command.seat).is_some_and(|seat| seat.test);
+        let is_test = decision.test || contact.load_test;
+        if from_test && !is_test || offer.contact != contact.id {
+            return self.core.refuse(session, Some(offer), Refusal::Forbidden, out);
+        }
+        let id = match self.arrived(contact, decision, true, out) {
+            super::arrive::Arrival::Known(id) | super::arrive::Arrival::New(id) => id,
+        };
+        // What this screen shows under an id that is not the contact's, or of a contact that has ended, goes.
+        if id != offer.contact || !self.lives.get(&id).is_some_and(|life| life.ended.is_none()) {
+            out.console(session, ConsoleHears::Withdrawn { offer });
+        }
+    }
+}
+
+// --- coming and going ---
+
+impl Engine {
+    fn sign_in(&mut self, session: SessionId, seat: SeatIndex, out: &mut Outputs) {
+        let core = &mut self.core;
+        core.floor.sessions.insert(session, Session::Console { seat, signed_in: true });
+        let now = core.now;
+        let Some(live) = core.floor.seat_mut(seat) else { return };
+        live.heard = now;
+        let (name, other) = (live.seat, live.session.replace(session).filter(|other| *other != session));
+        out.console(session, ConsoleHears::SignedIn { seat: name, tables: core.floor.version });
+        if let Some(other) = other {
+            // One seat, one screen: the older session gives way.
+            core.floor.go(seat);
+            core.floor.sessions.remove(&other);
+            out.push(Output::Close { session: other });
+        }
+        core.floor.come(seat);
+        core.watch_lease(seat);
+        self.tell_holds(seat, out);
+        self.start_catch_up(CatchUp::show(session, seat), out);
+    }
+
+    fn sign_out(&mut self, session: SessionId, seat: SeatIndex, out: &mut Outputs) {
+        self.core.floor.sessions.insert(session, Session::Console { seat, signed_in: false });
+        self.leave_desk(seat, out);
+        self.lose_holds(seat, WaitingWhy::SeatGone, out);
+    }
+
+    /// Any message keeps the lease; a seat that was given up for silent is back.
+    fn heard_from(&mut self, session: SessionId, seat: SeatIndex, out: &mut Outputs) {
+        let now = self.core.now;
+        let Some(live) = self.core.floor.seat_mut(seat).filter(|live| live.session == Some(session)) else { return };
+        live.heard = now;
+        if !live.present {
+            self.core.floor.come(seat);
+            self.core.watch_lease(seat);
+            self.start_catch_up(CatchUp::show(session, seat), out);
+        }
+    }
+
+    pub(super) fn session_closed(&mut self, session: SessionId, out: &mut Outputs) {
+        match self.core.floor.sessions.remove(&session) {
+            Some(Session::Gateway { gateway }) => self.core.floor.gateway_closed(&gateway, session),
+            Some(Session::Console { seat, .. }) => self.console_closed(session, seat, out),
+            None => {}
+        }
+    }
+
+    /// What the seat holds is shown to the others as waiting, and they may take it; the seat keeps it if it is back within its lease.
+    fn console_closed(&mut self, session: SessionId, seat: SeatIndex, out: &mut Outputs) {
+        let Some(live) = self.core.floor.seat_mut(seat).filter(|live| live.session == Some(session)) else { return };
+        let holds: Vec<OfferId> = live.holds.iter().copied().collect();
+        self.leave_desk(seat, out);
+        for offer in holds {
+            let Some((life, index)) = self.life_part(offer) else { continue };
+            let Some(part) = life.parts.get(index) else { continue };
+            self.core.tell_viewers(life, part, &ConsoleHears::Waiting { offer, why: WaitingWhy::SeatGone }, out);
+        }
+    }
+
+    fn leave_desk(&mut self, seat: SeatIndex, out: &mut Outputs) {
+        let emptied = self.core.floor.go(seat);
+        let Some(live) = self.core.floor.seat_mut(seat) else { return };
+        live.session = None;
+        let (room, test) = (live.room, live.test);
+        if emptied {
+            self.start_catch_up(CatchUp::emptied(room, test), out);
+        }
+    }
+
+    /// The seat is back within its lease: the others hear again whose these are.
+    fn tell_holds(&mut self, seat: SeatIndex, out: &mut Outputs) {
+        let Some(live) = self.core.floor.seat(seat) else { return };
+        let (by, holds) = (live.seat, live.holds.iter().copied().collect::<Vec<_>>());
+        for offer in holds {
+            let Some((life, index)) = self.life_part(offer) else { continue };
+            let Some(part) = life.parts.get(index) else { continue };
+            if let Some(receipt) = self.core.receipts.covers(part.taken_seq) {
+                self.core.say_taken(receipt, life, part, by, out);
+            }
+        }
+    }
+
+    /// Everything the seat holds waits again.
+    pub(super) fn lose_holds(&mut self, seat: SeatIndex, why: WaitingWhy, out: &mut Outputs) {
+        let Some(live) = self.core.floor.seat(seat) else { return };
+        let holds: Vec<OfferId> = live.holds.iter().copied().collect();
+        for offer in holds {
+            let Some(life) = self.lives.get_mut(&offer.contact) else { continue };
+            if let Some(index) = life.position(offer.service) {
+                self.core.wait_again(life, index, why, out);
+            }
+        }
+    }
+
+    /// A seat silent beyond its lease does not count as there, whatever its session says, and loses what it holds.
+    pub(super) fn lease_due(&mut self, seat: SeatIndex, out: &mut Outputs) {
+        let (now, lease) = (self.core.now, self.core.config.lease_micros_max);
+        let Some(live) = self.core.floor.seat_mut(seat) else { return };
+        live.lease_due = None;
+        if !live.present && live.holds.is_empty() {
+            return;
+        }
+        if live.heard.plus_micros(lease) > now {
+            return self.core.watch_lease(seat);
+        }
+        let (room, test) = (live.room, live.test);
+        self.core.counters.leases_stale += 1;
+        let emptied = self.core.floor.go(seat);
+        self.lose_holds(seat, WaitingWhy::LeaseStale, out);
+        if emptied {
+            self.start_catch_up(CatchUp::emptied(room, test), out);
+        }
+    }
+
+    pub(super) fn life_part(&self, offer: OfferId) -> Option<(&Life, usize)> {
+        let life = self.lives.get(&offer.contact)?;
+        Some((life, life.position(offer.service)?))
+    }
+}
+
+// --- commands ---
+
+impl Core {
+    pub(super) fn console_opened(&mut self, session: SessionId, seat: Seat, test: bool, out: &mut Outputs) {
+        match self.floor.seat_index(seat, test) {
+            Some(seat) => {
+                self.admit(session, Session::Console { seat, signed_in: false }, out);
+            }
+            None => {
+                self.counters.sessions_refused += 1;
+                out.push(Output::Close { session });
+            }
+        }
+    }
+
+    /// The lease of a seat is looked at once in a lease, not at every heartbeat.
+    pub(super) fn watch_lease(&mut self, seat: SeatIndex) {
+        let lease = self.config.lease_micros_max;
+        let Some(live) = self.floor.seat_mut(seat) else { return };
+        if live.lease_due.is_none() {
+            let due = live.heard.plus_micros(lease);
+            live.lease_due = Some(due);
+            self.timers.set(due, Timer::Lease(seat));
+        }
+    }
+
+    fn find<'a>(&self, life: Option<&'a mut Box<Life>>, command: Command) -> Result<(&'a mut Life, usize), Refusal> {
+        let life = life.filter(|life| life.ended.is_none()).ok_or(Refusal::Unknown)?;
+        let seat = self.floor.seat(command.seat).ok_or(Refusal::OutOfTurn)?;
+        if seat.test != life.test {
+            return Err(Refusal::NotYours);
+        }
+        let index = life.position(command.offer.service).ok_or(Refusal::Unknown)?;
+        let part = life.parts.get(index).filter(|part| part.closed.is_none()).ok_or(Refusal::Unknown)?;
+        let sees = part.is_seen_by(seat.room) || part.holder == Some(command.seat);
+        if sees { Ok((&mut **life, index)) } else { Err(Refusal::NotYours) }
+    }
+
+    pub(super) fn refuse(&mut self, session: SessionId, offer: Option<OfferId>, why: Refusal, out: &mut Outputs) {
+        self.counters.refused += 1;
+        self.counters.refused_full += u64::from(why == Refusal::Full);
+        out.console(session, ConsoleHears::Refused { offer, why });
+    }
+
+    /// The first take wins. An offer whose holder asks for another, or whose holder's session is gone, is free to take.
+    fn take(&mut self, command: Command, life: &mut Life, index: usize, out: &mut Outputs) -> Result<(), Refusal> {
+        let Command { session, seat, offer } = command;
+        let part = life.parts.get(index).ok_or(Refusal::Unknown)?;
+        if part.holder == Some(seat) && !part.declined {
+            if self.is_stored(part.taken_seq) {
+                // Asked twice, answered twice.
+                out.console(session, ConsoleHears::Taken { offer, by: self.floor.seat_name(seat) });
+            }
+            return Ok(());
+        }
+        if part.holder.is_some_and(|holder| holder != seat && !part.declined && self.is_there(holder)) {
+            return Err(Refusal::HeldByAnother);
+        }
+        let holds = self.floor.seat(seat).map_or(usize::MAX, |live| live.holds.len());
+        if !self.can_promise() || holds >= SEAT_HOLDS_MAX {
+            return Err(Refusal::Full);
+        }
+        self.set_due(life, index, None);
+        self.count(life, index, false);
+        if let Some(part) = life.parts.get_mut(index) {
+            part.alarm = None;
+            part.declined_by.clear();
+        }
+        let fact = Fact::Taken { at: self.now, offer, seat: self.floor.seat_name(seat) };
+        let seq = self.record(life, fact, out);
+        self.count(life, index, true);
+        self.watch_lease(seat);
+        self.counters.taken += 1;
+        self.receipts.promise(seq, Promise::Taken(offer));
+        Ok(())
+    }
+
+    fn is_there(&self, seat: SeatIndex) -> bool {
+        self.floor.seat(seat).is_some_and(|live| live.session.is_some())
+    }
+
+    fn accept(&mut self, command: Command, life: &mut Life, index: usize, out: &mut Outputs) -> Result<(), Refusal> {
+        let Command { session, seat, offer } = command;
+        let part = life.parts.get(index).ok_or(Refusal::Unknown)?;
+        must_hold(part, seat)?;
+        if let Some((by, seq)) = part.accepted {
+            if self.is_stored(seq) {
+                out.console(session, ConsoleHears::Accepted { offer, by: self.floor.seat_name(by) });
+            }
+            return Ok(());
+        }
+        if !self.can_promise() {
+            return Err(Refusal::Full);
+        }
+        self.count(life, index, false);
+        let fact = Fact::Accepted { at: self.now, offer, seat: self.floor.seat_name(seat) };
+        let seq = self.record(life, fact, out);
+        self.count(life, index, true);
+        self.counters.accepted += 1;
+        self.receipts.promise(seq, Promise::Accepted(offer));
+        Ok(())
+    }
+
+    /// A request: the holder keeps it until another has taken. Of a room that does not hold it, every seat must decline before the
+    /// next is asked.
+    fn decline(&mut self, command: Command, life: &mut Life, index: usize, reason: Box<str>, out: &mut Outputs) -> Result<(), Refusal> {
+        let Command { session, seat, offer } = command;
+        let part = life.parts.get_mut(index).ok_or(Refusal::Unknown)?;
+        let holds = part.holder == Some(seat);
+        if part.holder.is_some() && !holds {
+            return Err(Refusal::HeldByAnother);
+        }
+        if !holds && part.declined_by.contains(&seat) {
+            out.console(session, ConsoleHears::Waiting { offer, why: WaitingWhy::Declined });
+            return Ok(());
+        }
+        self.counters.declined += 1;
+        let fact = Fact::Declined { at: self.now, offer, seat: self.floor.seat_name(seat), reason };
+        self.record(life, fact, out);
+        let hears = ConsoleHears::Waiting { offer, why: WaitingWhy::Declined };
+        let part = life.parts.get_mut(index).ok_or(Refusal::Unknown)?;
+        if holds {
+            let viewers = part.viewers();
+            self.tell_rooms(life, &viewers, &hears, out);
+            self.advance(life, index, AskedWhy::Declined, out);
+            return Ok(());
+        }
+        part.declined_by.push(seat);
+        out.console(session, hears);
+        if self.is_declined_by_all(life, index) {
+            self.advance(life, index, AskedWhy::Declined, out);
+        }
+        Ok(())
+    }
+
+    /// Every seat at the desk whose answer is awaited has declined.
+    fn is_declined_by_all(&self, life: &Life, index: usize) -> bool {
+        let Some(part) = life.parts.get(index) else { return false };
+        let Some(room) = part.current else { return false };
+        let mut seats = self.floor.room(room).desk(life.test).sessions.iter();
+        part.is_seeking() && part.due.is_some() && seats.all(|(_, seat)| part.declined_by.contains(seat))
+    }
+
+    fn release(&mut self, command: Command, life: &mut Life, index: usize, out: &mut Outputs) -> Result<(), Refusal> {
+        must_hold(life.parts.get(index).ok_or(Refusal::Unknown)?, command.seat)?;
+        self.counters.released += 1;
+        self.wait_again(life, index, WaitingWhy::Released, out);
+        Ok(())
+    }
+
+    fn close(&mut self, command: Command, life: &mut Life, index: usize, reason: Box<str>, out: &mut Outputs) -> Result<(), Refusal> {
+        let Command { seat, offer, .. } = command;
+        let part = life.parts.get(index).ok_or(Refusal::Unknown)?;
+        must_hold(part, seat)?;
+        if part.accepted.is_none() {
+            return Err(Refusal::OutOfTurn);
+        }
+        if !self.can_promise() {
+            return Err(Refusal::Full);
+        }
+        self.set_due(life, index, None);
+        self.leave(life, index);
+        let fact = Fact::Closed { at: self.now, offer, seat: self.floor.seat_name(seat), reason };
+        let seq = self.record(life, fact, out);
+        self.counters.closed += 1;
+        self.receipts.promise(seq, Promise::Closed(offer));
+        Ok(())
+    }
+}
+
+fn must_hold(part: &Part, seat: SeatIndex) -> Result<(), Refusal> {
+    match part.holder {
+        Some(holder) if holder == seat => Ok(()),
+        Some(_) => Err(Refusal::HeldByAnother),
+        None => Err(Refusal::OutOfTurn),
+    }
+}
+
+fn offer_of(says: &ConsoleSays) -> Option<OfferId> {
+    match says {
+        ConsoleSays::Accept { offer }
+        | ConsoleSays::Close { offer, .. }
+        | ConsoleSays::Decline { offer, .. }
+        | ConsoleSays::HandBack { offer, .. }
+        | ConsoleSays::Release { offer }
+        | ConsoleSays::Shown { offer }
+        | ConsoleSays::Take { offer } => Some(*offer),
+        ConsoleSays::Heartbeat | ConsoleSays::SignIn { .. } | ConsoleSays::SignOut => None,
+    }
+}
+
+/// At most [`REASON_BYTES_MAX`] bytes, cut between characters.
+fn cut(reason: Box<str>) -> Box<str> {
+    if reason.len() <= REASON_BYTES_MAX {
+        return reason;
+    }
+    reason.get(..reason.floor_char_boundary(REASON_BYTES_MAX)).unwrap_or_default().into()
+}

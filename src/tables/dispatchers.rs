@@ -1,0 +1,200 @@
+//! Dispatchers and the policies that order them: who is responsible, who is asked, and who is next.
+//!
+//! **Invariant:** every service has a national fallback and every chain ends in one, so a chain is never empty. `build` refuses
+//! tables where this does not hold.
+
+use arrayvec::ArrayVec;
+
+use super::source::Hours;
+use crate::decision::DispatcherState;
+use crate::decision::{AreaIndex, DispatcherIndex};
+use crate::limits::CHAIN_MAX;
+use crate::service::Service;
+use crate::units::{DispatcherId, Name, Timestamp};
+
+/// The control room of one service for some area.
+///
+/// # Source
+/// NENA-STA-010 calls it a PSAP, an ECC or a responder agency.
+#[derive(Clone, Debug)]
+pub struct Dispatcher {
+    pub id: DispatcherId,
+    pub service: Service,
+    pub name_en: Box<str>,
+    pub name_ar: Box<str>,
+    /// Dispatchers with the same room are the same people at the same desks.
+    pub room: Name,
+    pub site: Name,
+    pub languages: Vec<[u8; 2]>,
+    pub text: bool,
+    pub capacity: u32,
+    pub uri: Box<str>,
+    pub take_micros_max: u64,
+    pub overflow: Vec<DispatcherIndex>,
+}
+
+impl Dispatcher {
+    pub fn speaks(&self, lang: [u8; 2]) -> bool {
+        self.languages.contains(&lang)
+    }
+}
+
+/// All dispatchers of a table set, sorted by id.
+#[derive(Clone, Debug, Default)]
+pub struct Dispatchers {
+    pub rows: Vec<Dispatcher>,
+    /// `[area * Service::ALL.len() + service]`.
+    pub responsible: Vec<Option<DispatcherIndex>>,
+    /// The room that answers when only the area is known, by area.
+    pub answering: Vec<DispatcherIndex>,
+    /// The room that answers when nothing at all is known.
+    pub answering_nothing: Option<DispatcherIndex>,
+    /// The national fallback, by service.
+    pub fallback: Vec<DispatcherIndex>,
+    /// Sorted by order.
+    pub policies: Vec<Policy>,
+}
+
+/// One policy row.
+///
+/// # Source
+/// NENA-STA-010, policy routing function: ordered rules, the first that holds decides, a catch-all is required.
+#[derive(Clone, Debug)]
+pub struct Policy {
+    pub id: Name,
+    pub service: Service,
+    pub area: Option<AreaIndex>,
+    pub when: When,
+    pub then: Then,
+    pub dispatchers: Vec<DispatcherIndex>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum When {
+    Always,
+    Hours(Hours),
+    /// No place is known.
+    Nothing,
+    /// The place is outside the country.
+    Outside,
+    /// The responsible dispatcher is in this state.
+    State(DispatcherState),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Then {
+    /// Asked after the room's own overflow.
+    Append,
+    /// Asked last of all.
+    Fallback,
+    /// Asked before the responsible room.
+    Overflow,
+}
+
+/// The circumstances a policy looks at.
+#[derive(Clone, Copy, Debug)]
+pub struct Circumstances {
+    pub area: Option<AreaIndex>,
+    pub outside: bool,
+    pub now: Timestamp,
+    pub utc_offset_minutes: i32,
+}
+
+/// Who is asked for one service, in order, and what was passed over.
+#[derive(Clone, Debug, Default)]
+pub struct Chain {
+    pub order: ArrayVec<DispatcherIndex, CHAIN_MAX>,
+    /// The policy that put others before the responsible room.
+    pub policy: Option<Name>,
+    /// A room that was passed over because of its state.
+    pub skipped: Option<DispatcherIndex>,
+}
+
+impl Dispatchers {
+    pub fn get(&self, index: DispatcherIndex) -> Option<&Dispatcher> {
+        self.rows.get(usize::from(index.0))
+    }
+
+    pub fn find(&self, id: &str) -> Option<DispatcherIndex> {
+        self.rows.binary_search_by(|row| row.id.as_str().cmp(id)).ok().map(|at| DispatcherIndex(at as u16))
+    }
+
+    /// Who is responsible for a service in an area.
+    pub fn responsible(&self, area: AreaIndex, service: Service) -> Option<DispatcherIndex> {
+        self.responsible.get(usize::from(area.0) * Service::ALL.len() + service as usize).copied().flatten()
+    }
+
+    /// The national fallback of a service; the room that answers for nothing where even that is missing.
+    pub fn fallback(&self, service: Service) -> DispatcherIndex {
+        self.fallback.get(service as usize).copied().or(self.answering_nothing).unwrap_or(DispatcherIndex(0))
+    }
+
+    /// Two dispatchers that are the same people.
+    pub fn same_room(&self, a: DispatcherIndex, b: DispatcherIndex) -> bool {
+        a == b || matches!((self.get(a), self.get(b)), (Some(a), Some(b)) if a.room == b.room)
+    }
+
+    /// The order in which dispatchers are asked. Never empty.
+    pub fn chain(&self, responsible: DispatcherIndex, states: &[DispatcherState], about: Circumstances) -> Chain {
+        let mut chain = Chain::default();
+        let Some(room) = self.get(responsible) else {
+            chain.order.push(responsible);
+            return chain;
+        };
+        let first = self.policy(room.service, Then::Overflow, responsible, states, about);
+        let after = self.policy(room.service, Then::Append, responsible, states, about);
+        let last = self.policy(room.service, Then::Fallback, responsible, states, about);
+        let fallback = [self.fallback(room.service)];
+        let mut wanted: ArrayVec<DispatcherIndex, { CHAIN_MAX * 4 }> = ArrayVec::new();
+        let before = first.map_or(&[][..], |policy| &policy.dispatchers);
+        let responsible_alone = [responsible];
+        let lists: [&[DispatcherIndex]; 6] = [
+            before,
+            &responsible_alone,
+            &room.overflow,
+            after.map_or(&[], |policy| &policy.dispatchers),
+            last.map_or(&[], |policy| &policy.dispatchers),
+            &fallback,
+        ];
+        for index in lists.into_iter().flatten() {
+            if !wanted.contains(index) {
+                let _ = wanted.try_push(*index);
+            }
+        }
+        chain.policy = first.map(|policy| policy.id);
+        // A stable order by what state each is in; those that cannot answer come last and only when nobody else is left.
+        let state = |index: &DispatcherIndex| states.get(usize::from(index.0)).copied().unwrap_or_default();
+        for tier in [DispatcherState::Active, DispatcherState::Diverting, DispatcherState::Full] {
+            for index in wanted.iter().filter(|index| state(index) == tier) {
+                let _ = chain.order.try_push(*index);
+            }
+        }
+        if chain.order.is_empty() {
+            chain.order.extend(wanted.iter().copied().take(CHAIN_MAX));
+        }
+        chain.skipped = (chain.order.first() != Some(&responsible) && before.is_empty()).then_some(responsible);
+        chain
+    }
+
+    fn policy(
+        &self,
+        service: Service,
+        then: Then,
+        room: DispatcherIndex,
+        states: &[DispatcherState],
+        about: Circumstances,
+    ) -> Option<&Policy> {
+        self.policies.iter().find(|policy| {
+            policy.service == service
+                && policy.then == then
+                && (policy.area.is_none() || policy.area == about.area)
+                && match &policy.when {
+                    When::Always => true,
+                    When::Hours(hours) => hours.hold(about.now.unix_micros / 1_000_000, about.utc_offset_minutes),
+                    When::Nothing => about.area.is_none() && !about.outside,
+                    When::Outside => about.outside,
+                    When::State(state) => states.get(usize::from(room.0)).copied().unwrap_or_default() == *state,
+                }
+        })
+    }
+}

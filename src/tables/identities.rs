@@ -1,0 +1,238 @@
+//! What an identity says about a place: lines, area codes, trunks, serving cells, networks abroad.
+//!
+//! None of them moves a call against a fix. They are the lower rungs of the ladder, and hints about who is calling.
+
+use arrayvec::ArrayString;
+
+use crate::decision::{AreaIndex, DispatcherIndex};
+use crate::geo::area::Shape;
+use crate::limits::IDENTITY_BYTES_MAX;
+use crate::units::{Name, Timestamp};
+
+/// Digits of an identity on the stack.
+pub type Digits = ArrayString<IDENTITY_BYTES_MAX>;
+
+/// Lines, area codes, trunks and cells, each sorted for binary search.
+#[derive(Clone, Debug, Default)]
+pub struct Identities {
+    /// `971`
+    pub calling_code: Box<str>,
+    /// `0`
+    pub trunk_prefix: Box<str>,
+    pub home_mcc: Vec<Box<str>>,
+    /// Sorted by prefix.
+    pub area_codes: Vec<AreaCode>,
+    /// Sorted by line (digits with `+`, without the trailing star).
+    pub lines: Vec<Line>,
+    /// Sorted by trunk.
+    pub trunks: Vec<Trunk>,
+    /// Sorted by cell (without the trailing star).
+    pub cells: Vec<Cell>,
+    /// Sorted by country.
+    pub foreign: Vec<Foreign>,
+}
+
+#[derive(Clone, Debug)]
+pub struct AreaCode {
+    pub prefix: Box<str>,
+    pub areas: Vec<AreaIndex>,
+    pub fixed: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LineClass {
+    Centre,
+    Fixed,
+    Mobile,
+    Panel,
+    /// A switchboard: the number is not the person.
+    Pilot,
+    Test,
+}
+
+#[derive(Clone, Debug)]
+pub struct Line {
+    pub line: Box<str>,
+    pub range: bool,
+    pub class: LineClass,
+    pub area: Option<AreaIndex>,
+    pub from: Option<Timestamp>,
+    pub until: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Trunk {
+    pub trunk: Name,
+    pub area: Option<AreaIndex>,
+    pub default: DispatcherIndex,
+}
+
+#[derive(Clone, Debug)]
+pub struct Cell {
+    pub cell: Box<str>,
+    pub range: bool,
+    pub shape: Shape,
+    pub offshore: bool,
+    pub area: Option<AreaIndex>,
+    pub from: Option<Timestamp>,
+    pub until: Option<Timestamp>,
+}
+
+/// A country next door and its peer room.
+#[derive(Clone, Debug)]
+pub struct Foreign {
+    pub country: [u8; 2],
+    pub name_en: Box<str>,
+    pub peer: Name,
+    pub uri: Box<str>,
+    pub mcc: Vec<Box<str>>,
+}
+
+impl Identities {
+    /// The line in the national form with its trunk digit (`0612345`), when it is one of ours.
+    pub fn national(&self, line: &str) -> Option<Digits> {
+        let digits = digits_of(line);
+        let rest = if let Some(rest) = digits.strip_prefix('+') {
+            rest.strip_prefix(&*self.calling_code)?
+        } else if let Some(rest) = digits.strip_prefix("00") {
+            rest.strip_prefix(&*self.calling_code)?
+        } else {
+            return digits.starts_with(&*self.trunk_prefix).then_some(digits);
+        };
+        let rest = rest.strip_prefix(&*self.trunk_prefix).unwrap_or(rest);
+        let mut national = Digits::from(&self.trunk_prefix).ok()?;
+        national.try_push_str(rest).ok()?;
+        Some(national)
+    }
+
+    /// The longest area code that fits a line of ours.
+    pub fn area_code(&self, line: &str) -> Option<&AreaCode> {
+        let national = self.national(line)?;
+        let fits = |length: usize| {
+            let prefix = national.get(..length)?;
+            self.area_codes.binary_search_by(|row| (*row.prefix).cmp(prefix)).ok().and_then(|at| self.area_codes.get(at))
+        };
+        (1..=national.len().min(6)).rev().find_map(fits)
+    }
+
+    /// The row of a listed line: an exact one first, then the longest range.
+    pub fn line(&self, line: &str, now: Timestamp) -> Option<&Line> {
+        let mut e164 = Digits::new();
+        match self.national(line).as_deref().and_then(|national| national.strip_prefix(&*self.trunk_prefix)) {
+            Some(rest) => [&"+", &*self.calling_code, rest].iter().try_for_each(|part| e164.try_push_str(part)).ok()?,
+            None => e164 = digits_of(line),
+        }
+        longest(&self.lines, &e164, |row| (&row.line, row.range), |row| within(row.from, row.until, now))
+    }
+
+    pub fn trunk(&self, trunk: Name) -> Option<&Trunk> {
+        self.trunks.binary_search_by(|row| row.trunk.cmp(&trunk)).ok().and_then(|at| self.trunks.get(at))
+    }
+
+    pub fn cell(&self, cell: &str, now: Timestamp) -> Option<&Cell> {
+        let cell = upper_of(cell);
+        longest(&self.cells, &cell, |row| (&row.cell, row.range), |row| within(row.from, row.until, now))
+    }
+
+    /// Whether a cell belongs to a network abroad. Unknown spelling is not abroad.
+    pub fn is_foreign_network(&self, cell: &str) -> bool {
+        match cell.get(..3) {
+            Some(mcc) if mcc.bytes().all(|byte| byte.is_ascii_digit()) => !self.home_mcc.iter().any(|home| **home == *mcc),
+            _ => false,
+        }
+    }
+
+    pub fn foreign(&self, country: [u8; 2]) -> Option<&Foreign> {
+        self.foreign.binary_search_by(|row| row.country.cmp(&country)).ok().and_then(|at| self.foreign.get(at))
+    }
+}
+
+fn within(from: Option<Timestamp>, until: Option<Timestamp>, now: Timestamp) -> bool {
+    from.is_none_or(|from| from <= now) && until.is_none_or(|until| now < until)
+}
+
+/// The exact row, else the row of the longest range that is a prefix of `text`.
+fn longest<'t, T>(rows: &'t [T], text: &str, key: impl Fn(&T) -> (&str, bool), valid: impl Fn(&T) -> bool) -> Option<&'t T> {
+    let at_length = |length: usize| {
+        let prefix = text.get(..length)?;
+        let from = rows.partition_point(|row| key(row).0 < prefix);
+        rows.get(from..)?.iter().take_while(|row| key(row).0 == prefix).find(|row| (key(row).1 || length == text.len()) && valid(row))
+    };
+    (1..=text.len()).rev().find_map(at_length)
+}
+
+/// Digits with a leading `+`; separators dropped, Arabic-Indic digits read.
+fn digits_of(text: &str) -> Digits {
+    let mut out = Digits::new();
+    for c in text.chars() {
+        let kept = match c {
+            '+' if out.is_empty() => Some('+'),
+            '0'..='9' => Some(c),
+            '\u{660}'..='\u{669}' => char::from_digit(c as u32 - 0x660, 10),
+            '\u{6f0}'..='\u{6f9}' => char::from_digit(c as u32 - 0x6f0, 10),
+            _ => None,
+        };
+        if kept.is_some_and(|c| out.try_push(c).is_err()) {
+            break;
+        }
+    }
+    out
+}
+
+fn upper_of(text: &str) -> Digits {
+    let mut out = Digits::new();
+    for c in text.chars().filter(char::is_ascii_alphanumeric) {
+        if out.try_push(c.to_ascii_uppercase()).is_err() {
+            break;
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn emirates() -> Identities {
+        let code = |prefix: &str, areas: &[u16], fixed| AreaCode {
+            prefix: prefix.into(),
+            areas: areas.iter().map(|at| AreaIndex(*at)).collect(),
+            fixed,
+        };
+        let line = |line: &str, range| Line { line: line.into(), range, class: LineClass::Pilot, area: None, from: None, until: None };
+        Identities {
+            calling_code: "971".into(),
+            trunk_prefix: "0".into(),
+            home_mcc: vec!["424".into()],
+            area_codes: vec![code("04", &[1], true), code("050", &[], false), code("06", &[4, 0, 5], true)],
+            lines: vec![line("+9714", true), line("+97142000000", false)],
+            ..Identities::default()
+        }
+    }
+
+    #[test]
+    fn a_line_is_the_same_in_every_way_people_write_it() {
+        let ids = emirates();
+        for text in ["+97160000015", "0097160000015", "060000015", "+971 6 000-0015", "+971060000015", "٠٦٠٠٠٠٠١٥"] {
+            assert_eq!(ids.area_code(text).map(|code| code.areas.len()), Some(3), "{text}");
+        }
+        assert!(ids.area_code("+923000000009").is_none());
+        assert!(ids.area_code("").is_none());
+    }
+
+    #[test]
+    fn an_exact_line_wins_over_its_range() {
+        let ids = emirates();
+        assert_eq!(ids.line("042000000", Timestamp::default()).map(|row| row.range), Some(false));
+        assert_eq!(ids.line("042000001", Timestamp::default()).map(|row| row.range), Some(true));
+        assert!(ids.line("+97120000000", Timestamp::default()).is_none());
+    }
+
+    #[test]
+    fn only_another_countrys_network_is_foreign() {
+        let ids = emirates();
+        assert!(ids.is_foreign_network("4220212AB00C3D09"));
+        assert!(!ids.is_foreign_network("4240212AB00C3D07"));
+        assert!(!ids.is_foreign_network("x"));
+    }
+}

@@ -1,0 +1,4 @@
+//! Formats.
+
+pub mod contact_json;
+pub mod decision_json;
