@@ -18,8 +18,9 @@ use std::fmt::Write as _;
 
 use geojson::GeometryValue;
 
-use super::check::layers::{describe, holds, outlines, place};
+use super::check::layers::{holds, outlines, place};
 use super::check::provenance::{FILE as PROVENANCE, ProvenanceRow, sha256_hex};
+use super::check::{Report, check_files};
 use super::source::{AreaRow, BorderRow, Defect, Feature, Files, OverlayRow, Pack, Row, parse_shape, read_csv};
 use crate::geo::area::Shape;
 use crate::geo::point::Point;
@@ -71,8 +72,10 @@ pub struct ImportReport {
     pub borders_written: usize,
     pub overlays_dropped: Vec<String>,
     pub overlays_marked: Vec<String>,
-    /// What the layer still has: gaps, overlaps and the like, and warnings.
-    pub left: Vec<Defect>,
+    /// What was noticed while reading the layers and did not stop the import.
+    pub warnings: Vec<Defect>,
+    /// The new pack as `check` judges it, with every gap and overlap that is left.
+    pub checked: Report,
 }
 
 /// What was done to one layer.
@@ -116,14 +119,14 @@ pub fn import(base: &Files, request: &Request, step: &mut dyn FnMut(&str)) -> Re
         return Err(fatal);
     }
     let mut files = base.clone();
-    let mut report = ImportReport { left: warnings, ..ImportReport::default() };
+    let mut report = ImportReport { warnings, ..ImportReport::default() };
     step("fit the areas together");
-    let land = fit(land, &basis, &mut report.land, &mut report.left);
+    let land = fit(land, &basis, &mut report.land);
     files.insert(LAND.to_owned(), write_features(&basis.pack.area_property, &land).into_bytes());
     report.water_dropped = files.remove(WATER).is_some() && water.is_none();
     if let Some(water) = water {
         step("fit the waters together");
-        let water = fit(water, &basis, report.water.insert(LayerReport::default()), &mut report.left);
+        let water = fit(water, &basis, report.water.insert(LayerReport::default()));
         files.insert(WATER.to_owned(), write_features(&basis.pack.area_property, &water).into_bytes());
     }
     if let Some(regions) = regions {
@@ -137,6 +140,8 @@ pub fn import(base: &Files, request: &Request, step: &mut dyn FnMut(&str)) -> Re
     rewrite_borders(&mut files, &basis, &land, request, &mut report);
     rewrite_overlays(&mut files, &land, &mut report);
     rewrite_provenance(&mut files, base, request, &basis, &report);
+    step("check the new pack");
+    report.checked = check_files(&files);
     Ok(Imported { files, report })
 }
 
@@ -144,8 +149,8 @@ fn vertex_count(rows: &[Row<Feature>]) -> usize {
     rows.iter().flat_map(|row| row.value.polygons.iter().flatten()).map(Vec::len).sum()
 }
 
-/// Snaps a layer and reports what that closed and what is left.
-fn fit(mut rows: Vec<Row<Feature>>, basis: &Basis, report: &mut LayerReport, left: &mut Vec<Defect>) -> Vec<Row<Feature>> {
+/// Snaps a layer and reports what that closed.
+fn fit(mut rows: Vec<Row<Feature>>, basis: &Basis, report: &mut LayerReport) -> Vec<Row<Feature>> {
     let snap_m = basis.pack.snap_m;
     (report.features, report.vertices_read) = (rows.len(), vertex_count(&rows));
     let mut fitted: Vec<Outline> = outlines(&rows);
@@ -159,7 +164,6 @@ fn fit(mut rows: Vec<Row<Feature>>, basis: &Basis, report: &mut LayerReport, lef
     (report.closed, report.closed_m2) = (before.0.saturating_sub(after.0), before.1.saturating_sub(after.1));
     (report.slivers, report.slivers_m2) = (inspection.slivers, inspection.slivers_m2);
     report.vertices_written = vertex_count(&rows);
-    left.extend(inspection.findings.iter().filter_map(|finding| describe(finding, &rows)));
     rows
 }
 

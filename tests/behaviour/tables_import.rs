@@ -57,12 +57,12 @@ fn text(files: &Files, name: &str) -> String {
 #[test]
 fn an_official_layer_replaces_the_shipped_one_and_the_pack_stays_sound() {
     let Imported { files, report } = run(&pack(), &request(official())).unwrap();
-    let checked = check_files(&files);
-    assert_eq!(checked.defects, [], "{:?}", report.left);
+    assert_eq!(report.checked, check_files(&files));
+    assert_eq!((report.checked.defects.as_slice(), report.warnings.as_slice()), ([].as_slice(), [].as_slice()));
     assert_eq!((report.land.features, report.land.vertices_read), (4, 21));
     assert_eq!((report.land.snapping.vertices_snapped, report.land.snapping.nodes_added), (2, 1));
     assert!(report.land.snapping.moved_cm_max <= 200);
-    assert_eq!((report.land.slivers, report.left.len()), (0, 0));
+    assert_eq!(report.land.slivers, 0);
     for name in ["areas.csv", "dispatchers.csv", "plans.csv", "policies.csv", "cells.csv"] {
         assert_eq!(files[name], pack()[name], "{name} is the base's");
     }
@@ -142,6 +142,41 @@ fn water_and_regions_are_imported_when_given() {
     assert!(text(&files, "boundaries/regions.geojson").contains("\"region\":\"Q-E\""));
     assert_eq!(report.water.unwrap().features, 1);
     assert_eq!(check_files(&files).defects, []);
+}
+
+#[test]
+fn the_command_writes_the_new_pack_and_says_what_it_did() {
+    use clap::Parser;
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: najda::cli::tables_import::ImportArgs,
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name).display().to_string();
+    najda::edge::tables::write_folder(&dir.path().join("base"), &pack()).unwrap();
+    std::fs::write(dir.path().join("official.geojson"), official().replace("Q-N", "7")).unwrap();
+    let import = |out: &str, map: &str| {
+        let (base, land, out) = (at("base"), at("official.geojson"), at(out));
+        let line =
+            ["import", "--base", &base, "--land", &land, "--id-property", "code", "--map", map, "--date", "2026-03-01", "--out", &out];
+        najda::cli::tables_import::run(Line::try_parse_from(line).unwrap().args)
+    };
+    let code = |result: anyhow::Result<std::process::ExitCode>| format!("{:?}", result.unwrap());
+    assert_eq!(code(import("new", "7=Q-N")), code(Ok(std::process::ExitCode::SUCCESS)));
+    let mut expected = request(official().replace("Q-N", "7"));
+    expected.map = BTreeMap::from([("7".to_owned(), "Q-N".to_owned())]);
+    let Imported { files, report } = run(&pack(), &expected).unwrap();
+    assert_eq!(najda::edge::tables::read_folder(&dir.path().join("new")).unwrap(), files);
+    let printed = najda::cli::tables_import::text(&report, "new");
+    for words in
+        ["land: 4 features, 21 vertices read, 22 written", "2 vertices snapped", "1 nodes added", "2 dropped", "0 errors, 0 warnings"]
+    {
+        assert!(printed.contains(words), "`{words}` is not in {printed}");
+    }
+    assert_eq!(code(import("refused", "7=Q-X")), code(Ok(std::process::ExitCode::FAILURE)));
+    assert!(!dir.path().join("refused").exists(), "nothing is written when the layers are refused");
+    assert!(import("new", "7=Q-N").is_err(), "an existing pack is never overwritten");
 }
 
 #[test]
@@ -237,7 +272,7 @@ fn rings_without_an_inside_are_left_out_and_told() {
     let land = collection(&[feature("Q-E", EAST), feature("Q-N", NORTH), feature("Q-S", &flat), feature("Q-W", WEST)]);
     let Imported { files, report } = run(&pack(), &request(land)).unwrap();
     assert_eq!(files["boundaries/land.geojson"], run(&pack(), &request(official())).unwrap().files["boundaries/land.geojson"]);
-    assert!(report.left.iter().any(|d| d.warning && d.code == "bad_ring" && d.row == 3), "{:?}", report.left);
+    assert!(report.warnings.iter().any(|d| d.code == "bad_ring" && d.row == 3), "{:?}", report.warnings);
 }
 
 #[test]
@@ -260,9 +295,7 @@ fn random_damage_to_a_layer_never_panics() {
                 _ => bytes.insert(at, b"0123456789.-"[dice.roll(12) as usize]),
             }
         }
-        if let Ok(imported) = run(&pack(), &request(bytes)) {
-            check_files(&imported.files);
-        }
+        let _ = run(&pack(), &request(bytes));
     }
 }
 
@@ -352,25 +385,22 @@ fn the_official_emirates_are_imported_exactly_in_seconds() {
     let (land, water) = (std::fs::read(land).unwrap(), std::fs::read(water).unwrap());
     let old = read("land", &land, "iso_3166_2");
     let ids = old.iter().map(|row| row.value.id.clone()).collect();
-    let base = pack_for(&ids, 5);
+    let mut base = pack_for(&ids, 5);
+    // Oman's enclave lies inside the union of the emirates; with its boundary declared it is no gap.
+    let Some(madha) = shared("uae/oman_madha_enclave_from_cod_hole.geojson") else { return };
+    base.insert("boundaries/foreign.geojson".to_owned(), std::fs::read(madha).unwrap());
+    base.insert("foreign.csv".to_owned(), text(&pack(), "foreign.csv").replace("XX,", "OM,").into_bytes());
     let mut request = request(land);
     (request.id_property, request.water) = ("iso_3166_2".to_owned(), Some(layer("water.geojson", water)));
     let began = Instant::now();
     let Imported { files, report } = run(&base, &request).unwrap();
     println!("import of the emirates: {:?}; {:?}; {:?}", began.elapsed(), report.land, report.water);
-    report.left.iter().for_each(|defect| println!("{defect}"));
-    assert_eq!((report.land.features, report.land.vertices_read), (7, 46_478 - report_closings(&old)));
+    report.warnings.iter().chain(&report.checked.defects).for_each(|defect| println!("{defect}"));
+    // Of the file's 46,478 positions, one in each ring closes it and a few repeat the one before.
+    assert_eq!((report.land.features, report.land.vertices_read), (7, 46_093));
     assert!(began.elapsed().as_secs() < 30);
-    let began = Instant::now();
-    let checked = check_files(&files);
-    println!("check of the result: {:?}; {:?}; {} defects", began.elapsed(), checked.summary, checked.defects.len());
-    checked.defects.iter().for_each(|defect| println!("{defect}"));
+    assert!(report.checked.is_publishable());
     assert_exact(&old, &read("new", &files["boundaries/land.geojson"], "area"), 5, 3_000);
-}
-
-/// Positions that only close a ring are in the file but not in a row.
-fn report_closings(rows: &[Row<Feature>]) -> usize {
-    rows.iter().flat_map(|row| &row.value.polygons).map(Vec::len).sum()
 }
 
 #[test]
@@ -382,12 +412,9 @@ fn the_departements_of_france_are_imported_exactly_in_seconds() {
     let began = Instant::now();
     let Imported { files, report } = run(&base, &request(land)).unwrap();
     println!("import of the departements: {:?}; {:?}", began.elapsed(), report.land);
-    report.left.iter().for_each(|defect| println!("{defect}"));
-    assert_eq!(report.land.features, 96);
+    report.checked.defects.iter().for_each(|defect| println!("{defect}"));
+    assert_eq!((report.land.features, report.checked.is_publishable()), (96, true));
     assert!(began.elapsed().as_secs() < 30);
-    let began = Instant::now();
-    let checked = check_files(&files);
-    println!("check of the result: {:?}; {:?}; {} defects", began.elapsed(), checked.summary, checked.defects.len());
     assert_exact(&old, &read("new", &files["boundaries/land.geojson"], "area"), 5, 1_500);
 }
 
@@ -411,7 +438,7 @@ fn a_layer_shaken_by_a_metre_is_put_together_again() {
     assert!(report.land.snapping.vertices_snapped > 500);
     assert!(report.land.closed > 500);
     // What is left is Oman's enclave, which no foreign layer of this base declares.
-    let left: Vec<&str> = report.left.iter().filter(|defect| !defect.warning).map(|defect| defect.code).collect();
-    assert_eq!(left, ["gap"], "{:#?}", report.left);
+    let left: Vec<&str> = report.checked.defects.iter().filter(|defect| !defect.warning).map(|defect| defect.code).collect();
+    assert_eq!(left, ["gap"], "{:#?}", report.checked.defects);
     assert_exact(&rows, &read("new", &files["boundaries/land.geojson"], "area"), 5, 3_000);
 }
