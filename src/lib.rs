@@ -17,5 +17,8 @@ pub mod deliver;
 pub mod incident;
 pub mod engine;
 pub mod wire;
+pub mod journal;
+pub mod store;
+pub mod client;
 pub mod edge;
 pub mod cli;

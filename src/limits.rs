@@ -30,6 +30,25 @@ pub const IDENTITY_BYTES_MAX: usize = 64;
 /// Bytes of one framed message on a gateway's or console's stream.
 pub const FRAME_BYTES_MAX: usize = 64 * 1024;
 
+/// Bytes of one fact in the journal: a contact or evidence that filled a frame, a full decision, and the states of the rooms.
+pub const FACT_BYTES_MAX: usize = 256 * 1024;
+/// Oddities kept for one contact; there are fewer kinds.
+pub const ODDITIES_MAX: usize = 16;
+/// Vertices of the claims and signals aside, bytes of each of a contact's words when the whole outgrows a frame.
+pub const TRIMMED_WORDS_BYTES_MAX: usize = 1_024;
+/// Bytes of one step of reasoning in a record: a step's word and a name.
+pub const REASON_BYTES_MAX: usize = 128;
+/// Bytes a person types as the reason of a command.
+pub const COMMAND_REASON_BYTES_MAX: usize = 1_024;
+/// Bytes of a dispatcher's SIP URI.
+pub const URI_BYTES_MAX: usize = 256;
+/// Places one voice call can go: every room of every chain.
+pub const TARGETS_MAX: usize = CHAIN_MAX * SERVICES_MAX;
+/// Room states journaled with one decision: those that differ from active.
+pub const STATES_MAX: usize = 1_024;
+/// Languages a seat signs in with.
+pub const LANGUAGES_MAX: usize = 32;
+
 /// Areas in one layer of boundaries.
 pub const AREAS_MAX: usize = 60_000;
 /// Dispatchers in one table set.
@@ -52,6 +71,26 @@ pub const ENGINE_QUEUE_MAX: usize = 16_384;
 pub const CONTACTS_LIVE_MAX: usize = 1_000_000;
 /// Entries in one group commit.
 pub const COMMIT_ENTRIES_MAX: usize = 8_192;
+/// Bytes of entries in one group commit: a fraction of a second's writing on any disk worth having.
+pub const COMMIT_BYTES_MAX: usize = 16 * 1024 * 1024;
+/// Bytes of one journal entry. The longest fact is a contact that arrives while every dispatcher's state is out of the ordinary.
+pub const ENTRY_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Partitions of one journal: nodes that can be homes of contacts.
+pub const PARTITIONS_MAX: usize = 64;
+/// Entries that wait in memory while the disk fails. A national surge of 6 contacts a second, 6 facts each, lasts 8 hours.
+pub const STORE_BACKLOG_ENTRIES_MAX: usize = 1 << 20;
+/// Bytes of those entries.
+pub const STORE_BACKLOG_BYTES_MAX: usize = 512 * 1024 * 1024;
+/// Bytes of one file of the journal before the next is begun, so that old ones can be moved away.
+pub const SEGMENT_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
+/// Entries read back at once.
+pub const READ_ENTRIES_MAX: usize = 4_096;
+/// Bytes of table sets or of a checkpoint kept as one blob. The largest table set measured takes 139 MiB.
+pub const BLOB_BYTES_MAX: usize = 512 * 1024 * 1024;
+/// Rows one search returns.
+pub const QUERY_ROWS_MAX: usize = 10_000;
+/// Entries the searchable rows may be behind before they are made even while the disk is busy with commits.
+pub const PROJECTION_LAG_ENTRIES_MAX: u64 = 100_000;
 /// Messages waiting for one console or gateway before its stream is closed and it must resume.
 pub const SESSION_QUEUE_MAX: usize = 8_192;
 /// Sessions of one engine.
@@ -75,7 +114,9 @@ pub const SEATS_MAX: usize = 65_536;
 pub const SEAT_HOLDS_MAX: usize = 4_096;
 /// Sessions one gateway can have open at once: the one in use, and those not yet known to be dead.
 pub const GATEWAY_SESSIONS_MAX: usize = 8;
-/// Promises that wait for the disk: arrival, take, acceptance and end of every live contact, for one service and a half on average.
+/// Gateways known by name. Each is a certificate that ops issued, but a console that hands back can name any.
+pub const GATEWAYS_MAX: usize = 16_384;
+/// Promises that wait for the disk. A contact of two services makes eight: arrival, end, and three for each service.
 pub const PROMISES_MAX: usize = 8 * CONTACTS_LIVE_MAX;
 /// Promises kept in one call after the disk answers; the rest follow at the next ticks.
 pub const PROMISES_KEPT_MAX: usize = COMMIT_ENTRIES_MAX;
@@ -103,8 +144,33 @@ pub const ORPHAN_WAIT_MICROS_MAX: u64 = 10_000_000;
 pub const REROUTE_WAIT_MICROS_MAX: u64 = 1_000_000;
 /// How often it asks before it writes the evidence down under the old decision.
 pub const REROUTES_MAX: u8 = 3;
-/// Bytes of the reason given with a decline or a close; the rest is cut.
-pub const REASON_BYTES_MAX: usize = 512;
+/// Contacts a gateway's client keeps until the journal holds them: six seconds of the worst hour imagined. Then sending waits.
+pub const UNCONFIRMED_MAX: usize = 65_536;
+/// Messages a client keeps until the engine has received them. Then sending waits.
+pub const UNRECEIVED_MAX: usize = 8_192;
+/// Messages encoded into one write of a stream.
+pub const WRITE_BATCH_MAX: usize = 256;
+/// Bytes of answers gathered before they are written: the first contact of a burst does not wait for the last.
+pub const ANSWER_BYTES_MAX: usize = 8 * 1024;
+/// How long a peer has from its first packet to its first message.
+pub const HANDSHAKE_MICROS_MAX: u64 = 3_000_000;
+/// After this long without a packet a connection is lost. Three keep-alives are lost before it is.
+pub const IDLE_MICROS_MAX: u64 = 3_000_000;
+/// How often an idle connection says that it lives.
+pub const KEEP_ALIVE_MICROS: u64 = 1_000_000;
+/// How long a session that drains waits until its peer has everything.
+pub const DRAIN_MICROS_MAX: u64 = 2_000_000;
+/// At most one stateless reset in this time: 2,000 a second tell every session of a restarted engine before it would time out.
+pub const RESET_MICROS_MIN: u64 = 500;
+/// How soon a door tries again to hand the engine what its full queue refused.
+pub const RESUBMIT_MICROS: u64 = 1_000;
+/// Bytes a peer may send on its stream before we have read them: 25 ms of 10,000 contacts a second, and at least two frames.
+pub const STREAM_WINDOW_BYTES_MAX: usize = 256 * 1024;
+/// Bytes we hold for a peer that has not acknowledged them.
+pub const SEND_WINDOW_BYTES_MAX: usize = 512 * 1024;
+
+/// Entries the engine thread keeps while the store takes none, beside the store's own backlog. Beyond it the loss is declared.
+pub const PENDING_ENTRIES_MAX: usize = 262_144;
 
 const _: () = assert!(HEARTBEAT_MICROS * 3 < LEASE_MICROS_MAX);
 const _: () = assert!(NEIGHBOURS_MAX >= 3 * 3, "three areas in doubt, three services each");
@@ -118,6 +184,27 @@ const _: () = assert!(CATCH_UP_MAX * 8 <= SESSION_QUEUE_MAX, "catching up leaves
 const _: () = assert!(PROMISES_MAX > 2 * CONTACTS_LIVE_MAX, "arrivals always find a place among the promises");
 const _: () = assert!(ENDED_KEPT_MICROS_MAX > 10 * LEASE_MICROS_MAX);
 const _: () = assert!(ENDED_RETOLD_MICROS_MAX < ENDED_KEPT_MICROS_MAX);
+const _: () = assert!(GATEWAYS_MAX > SESSIONS_MAX, "every gateway that can be connected is known");
 const _: () = assert!(ENDED_RETOLD_MAX <= ENDED_KEPT_MAX);
 const _: () = assert!(SEAT_HOLDS_MAX <= CONTACTS_LIVE_MAX && GATEWAY_SESSIONS_MAX <= SESSIONS_MAX);
-const _: () = assert!(REASON_BYTES_MAX < FRAME_BYTES_MAX);
+const _: () = assert!(COMMAND_REASON_BYTES_MAX < FRAME_BYTES_MAX);
+const _: () = assert!(
+    CLAIMS_MAX * (CLAIM_VERTICES_MAX * 8 + 64) + SIGNALS_MAX * (TRIMMED_WORDS_BYTES_MAX + 16) + 24 * 1024 < FRAME_BYTES_MAX,
+    "a contact with its words cut always fits a frame beside its decision"
+);
+const _: () = assert!(TARGETS_MAX * (URI_BYTES_MAX + 64) + 24 * 1024 < FRAME_BYTES_MAX, "targets fit a frame beside their decision");
+const _: () = assert!(
+    SERVICES_MAX * (CHAIN_MAX + 3) * 40 + NEIGHBOURS_MAX * 128 + REASONS_MAX * (REASON_BYTES_MAX + 8) + DISCREPANCIES_MAX * 40 + 256
+        < 24 * 1024,
+    "a decision fits the room kept for it"
+);
+const _: () = assert!(2 * FRAME_BYTES_MAX + STATES_MAX * 41 < FACT_BYTES_MAX, "a fact holds what two frames and the states can");
+const _: () = assert!(KEEP_ALIVE_MICROS * 3 <= IDLE_MICROS_MAX);
+const _: () = assert!(STREAM_WINDOW_BYTES_MAX >= 2 * FRAME_BYTES_MAX, "a window holds a frame and the start of the next");
+const _: () = assert!(IDLE_MICROS_MAX < LEASE_MICROS_MAX, "a seat that lost its line is back before its leases are stale");
+const _: () = assert!(WRITE_BATCH_MAX <= SESSION_QUEUE_MAX && SESSION_QUEUE_MAX <= UNCONFIRMED_MAX);
+const _: () = assert!(SESSIONS_MAX as u64 * RESET_MICROS_MIN < IDLE_MICROS_MAX, "every old session is reset before it would time out");
+const _: () = assert!(COMMIT_ENTRIES_MAX < STORE_BACKLOG_ENTRIES_MAX);
+const _: () = assert!(ENTRY_BYTES_MAX <= COMMIT_BYTES_MAX && COMMIT_BYTES_MAX < STORE_BACKLOG_BYTES_MAX);
+const _: () = assert!(DISPATCHERS_MAX * 34 + FRAME_BYTES_MAX < ENTRY_BYTES_MAX, "a name and a state for every dispatcher");
+const _: () = assert!(PARTITIONS_MAX <= u16::MAX as usize);

@@ -26,7 +26,7 @@ import shapely
 from pyproj import Transformer
 from shapely import STRtree
 from shapely.geometry import LineString, Point, Polygon, shape
-from shapely.ops import transform, unary_union
+from shapely.ops import unary_union
 
 HERE = Path(__file__).resolve().parent
 OFFICIAL = HERE / "../../../shared/data/uae"
@@ -34,11 +34,11 @@ COAST_M = 22_224
 GAP_M = 300
 PACK_M = 1_500
 FOREIGN = ["BH", "IR", "OM", "QA", "SA"]
-to_metres = Transformer.from_crs(4326, 32640, always_xy=True).transform
+to_metres = Transformer.from_crs(4326, 32640, always_xy=True)
 
 
 def metres(geometry):
-    return transform(to_metres, geometry)
+    return shapely.transform(geometry, to_metres.transform, interleaved=False)
 
 
 def rows(file):
@@ -83,7 +83,7 @@ class Pack:
                     geometry = metres(Point(lon, lat)).buffer(radius, 64)
                 else:
                     geometry = metres(Polygon([tuple(map(float, pair.split())) for pair in rest.split(",")]))
-                self.overlays.append((int(row["precedence"]), row["id"], row["area"], geometry, int(row["accuracy_m"] or PACK_M), row["told"].split()))
+                self.overlays.append((int(row["precedence"]), row["id"], row["area"], geometry, int(row["accuracy_m"] or PACK_M), row["told"].split(), row["flag"]))
         self.overlays.sort(key=lambda o: (-o[0], o[1]))
 
     def accuracy(self):
@@ -138,11 +138,13 @@ class Pack:
                 self.distance[index] = {n: table[i, c] for c, n in enumerate(names) if table[i, c] < 4 * COAST_M}
         base = owner.copy()
         self.told = [set() for _ in points]
-        for _, _, area, geometry, _, told in reversed(self.overlays):
+        self.flagged = np.zeros(len(points), dtype=bool)
+        for _, _, area, geometry, _, told, flag in reversed(self.overlays):
             for index in tree.query(geometry, predicate="contains"):
                 owner[index] = area
                 how[index] = "overlay"
                 self.told[index] = set(told)
+                self.flagged[index] = bool(flag)
         for name in FOREIGN:
             owner[owner == name] = "outside:" + name
         return owner, how, base
@@ -163,7 +165,7 @@ class Pack:
                 for index, d in zip(at, distance):
                     if d <= accuracy + radius[index] and (own[index] in pair or not strict):
                         out[index].update(pair)
-        for _, _, area, geometry, accuracy, _ in self.overlays:
+        for _, _, area, geometry, accuracy, _, _ in self.overlays:
             for index in tree.query(geometry.boundary, predicate="dwithin", distance=accuracy + most):
                 if geometry.boundary.distance(points[index]) <= accuracy + radius[index]:
                     out[index].update((area, base[index].removeprefix("outside:")))
@@ -218,28 +220,33 @@ def random_points(geometry, count, rng):
     return found[:count]
 
 
-def study(pack, count, seed, worst, metre_grid=None):
+def study(pack, count, seed, worst):
     rng = np.random.default_rng(seed)
     official = {name: metres(g) for name, g in layer(OFFICIAL / "uae_emirates_cod_full.geojson", "iso_3166_2").items()}
-    waters = [metres(shape(f["geometry"])) for f in json.loads((OFFICIAL / "uae_waters_derived_12nm.geojson").read_text())["features"]]
+    waters = {name: metres(g) for name, g in layer(OFFICIAL / "uae_waters_derived_12nm.geojson", "iso_3166_2").items()}
     all_land = unary_union(list(official.values()))
-    all_water = unary_union(waters)
-    drawn = unary_union([pack.land[n] for n in pack.names if n not in FOREIGN] + [o[3] for o in pack.overlays])
-    abroad = unary_union([drawn.buffer(3_000), all_land.buffer(3_000)]).difference(all_land).difference(all_water)
-    for title, points, ours in (
-        ("land of the official layer", random_points(all_land, count, rng), True),
-        ("neither land nor water of ours, up to 3 km away", random_points(abroad, count // 4, rng), False),
+    all_water = unary_union(list(waters.values())).difference(all_land)
+    # Lagoons that neither layer has are no foreign country: fill every hole but those with drawn foreign land in them.
+    foreign = unary_union([pack.land[n] for n in FOREIGN])
+    known = unary_union([all_land, all_water]).buffer(50)
+    holes = [Polygon(r) for part in getattr(known, "geoms", [known]) for r in part.interiors]
+    known = unary_union([known, *(h for h in holes if h.intersection(foreign).area < 0.2 * h.area)])
+    abroad = all_land.buffer(5_000).difference(known).intersection(foreign.buffer(5_000))
+    for title, points, ours, layers in (
+        ("land of the official layer", random_points(all_land, count, rng), True, official),
+        ("waters, by the nearest coast of the official layer", random_points(all_water, count // 4, rng), True, waters),
+        ("foreign land and waters up to 5 km away", random_points(abroad, count // 4, rng), False, {}),
     ):
         tree = STRtree(points)
         truth = np.full(len(points), "outside", dtype=object)
-        for name, geometry in official.items():
+        for name, geometry in layers.items():
             truth[tree.query(geometry, predicate="contains")] = name
         owner, how, base = pack.owners(points)
         doubts = pack.doubts(points, owner, how, base, np.zeros(len(points)))
         wider = pack.doubts(points, owner, how, base, np.zeros(len(points)), strict=False)
         wrong = [i for i in range(len(points)) if owner[i] != truth[i] and not (owner[i].startswith("outside") and not ours)]
         ours_outside = [i for i in wrong if owner[i].startswith("outside")]
-        silent = [i for i in wrong if not owner[i].startswith("outside") and truth[i] not in doubts[i]
+        silent = [i for i in wrong if not owner[i].startswith("outside") and not pack.flagged[i] and truth[i] not in doubts[i]
                   and not (truth[i] == "outside" and any(n in FOREIGN for n in doubts[i]))]
         n = len(points)
         print(f"{title}: {n} points, seed {seed}")

@@ -8,15 +8,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::bail;
-
 use crate::limits::{PACK_BYTES_MAX, PACK_FILES_MAX};
 use crate::tables::snapshot::Tables;
-use crate::tables::source::Files;
-
-mod shipped {
-    include!(concat!(env!("OUT_DIR"), "/shipped.rs"));
-}
+use crate::tables::source::{Defect, Files};
+use crate::tables::{build, compiled};
 
 /// Where the packs of one repository say together where their files came from.
 const PROVENANCE: &str = "PROVENANCE.toml";
@@ -37,29 +32,6 @@ pub enum FolderError {
     Exists { path: PathBuf },
     #[error("`{name}` would be written outside the pack's folder")]
     Outside { name: String },
-}
-
-/// The pack inside the binary.
-pub fn shipped() -> Files {
-    shipped::SHIPPED.iter().map(|(name, bytes)| ((*name).to_owned(), bytes.to_vec())).collect()
-}
-
-/// The tables of a folder, or those inside the binary.
-///
-/// # Errors
-/// The folder cannot be read, or its pack has defects; they are printed.
-pub fn load_or_shipped(path: Option<&Path>) -> anyhow::Result<Arc<Tables>> {
-    let files = match path {
-        None => shipped(),
-        Some(path) => read_folder(path)?,
-    };
-    match crate::tables::build::build(&files) {
-        Ok(tables) => Ok(Arc::new(tables)),
-        Err(defects) => {
-            defects.iter().for_each(|defect| eprintln!("{defect}"));
-            bail!("{} defects", defects.len())
-        }
-    }
 }
 
 /// Reads all files of a pack. Hidden files are not part of it. A pack without provenance of its own takes the one beside it.
@@ -169,4 +141,71 @@ fn write_files(dir: &Path, files: &Files) -> Result<(), FolderError> {
         fs::write(&path, bytes).map_err(at(&path))?;
     }
     Ok(())
+}
+
+// --- sets ready to decide with ---
+
+mod shipped {
+    include!(concat!(env!("OUT_DIR"), "/shipped.rs"));
+}
+
+/// The table set inside the binary: the United Arab Emirates.
+pub fn shipped() -> Files {
+    shipped::SHIPPED.iter().map(|(name, bytes)| ((*name).to_owned(), bytes.to_vec())).collect()
+}
+
+/// A set and its compiled bytes.
+pub struct Loaded {
+    pub tables: Arc<Tables>,
+    pub bytes: Vec<u8>,
+}
+
+/// Why a set cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    #[error(transparent)]
+    Folder(#[from] FolderError),
+    #[error("{path}: {source}")]
+    Compiled { path: PathBuf, source: compiled::CompiledError },
+    #[error("{path}: {source}")]
+    Disk { path: PathBuf, source: io::Error },
+    #[error("{}", defects_text(.0))]
+    Defects(Vec<Defect>),
+}
+
+fn defects_text(defects: &[Defect]) -> String {
+    const SHOWN: usize = 20;
+    let mut text = format!("the table set has {} defects and is refused:", defects.len());
+    for defect in defects.iter().take(SHOWN) {
+        text.push_str(&format!("\n{defect}"));
+    }
+    if defects.len() > SHOWN {
+        text.push_str(&format!("\n... and {} more; `najda tables check DIR` shows all", defects.len() - SHOWN));
+    }
+    text
+}
+
+/// A folder of rows, a compiled file, or the shipped set when no path is given.
+///
+/// # Errors
+/// See [`LoadError`]; every defect of the set is named.
+pub fn load_or_shipped(path: Option<&Path>) -> Result<Loaded, LoadError> {
+    let Some(path) = path else { return load_files(&shipped()) };
+    if path.is_dir() {
+        return load_files(&read_folder(path)?);
+    }
+    let bytes = fs::read(path).map_err(|source| LoadError::Disk { path: path.to_owned(), source })?;
+    let tables = compiled::from_bytes(&bytes).map_err(|source| LoadError::Compiled { path: path.to_owned(), source })?;
+    Ok(Loaded { tables: Arc::new(tables), bytes })
+}
+
+/// Builds a set from its files.
+///
+/// # Errors
+/// Every defect that stands in the way.
+pub fn load_files(files: &Files) -> Result<Loaded, LoadError> {
+    let tables = build::build(files).map_err(LoadError::Defects)?;
+    let bytes = compiled::to_bytes(files, &tables);
+    Ok(Loaded { tables: Arc::new(tables), bytes })
 }

@@ -10,7 +10,7 @@ use super::tick::CatchUp;
 use super::timers::Timer;
 use super::{Core, Engine, Output, Outputs, SessionId};
 use crate::deliver::{AskedWhy, ConsoleHears, ConsoleSays, Ending, Fact, OfferId, Refusal, Seat, WaitingWhy};
-use crate::limits::{REASON_BYTES_MAX, SEAT_HOLDS_MAX};
+use crate::limits::{COMMAND_REASON_BYTES_MAX, SEAT_HOLDS_MAX};
 
 /// Who commands, and what.
 #[derive(Clone, Copy)]
@@ -427,10 +427,10 @@ fn offer_of(says: &ConsoleSays) -> Option<OfferId> {
     }
 }
 
-/// At most [`REASON_BYTES_MAX`] bytes, cut between characters.
+/// At most [`COMMAND_REASON_BYTES_MAX`] bytes, cut between characters.
 fn cut(reason: Box<str>) -> Box<str> {
-    if reason.len() <= REASON_BYTES_MAX {
+    if reason.len() <= COMMAND_REASON_BYTES_MAX {
         return reason;
     }
-    reason.get(..reason.floor_char_boundary(REASON_BYTES_MAX)).unwrap_or_default().into()
+    reason.get(..reason.floor_char_boundary(COMMAND_REASON_BYTES_MAX)).unwrap_or_default().into()
 }

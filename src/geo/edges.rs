@@ -139,7 +139,8 @@ impl Borders {
     /// reach costs boxes, not edges.
     pub fn near(&self, point: Point, reach_cm: u32, out: &mut ArrayVec<Near, NEAR_MAX>) -> bool {
         out.clear();
-        let mut search = AllNear { reach_cm, found: out, complete: true };
+        let window = BBox::around(point, reach_cm.saturating_add(self.clearance.reach_cm_max));
+        let mut search = AllNear { window, reach_cm, found: out, complete: true };
         self.search(point, &mut search);
         let complete = search.complete;
         out.sort_unstable_by_key(|near| (near.distance_cm, near.area));
@@ -152,7 +153,7 @@ impl Borders {
     /// # Cost
     /// A microsecond or so; the tree is walked nearest box first.
     pub fn nearest(&self, point: Point, max_cm: u32) -> Option<Near> {
-        let mut search = Nearest { max_cm, best: None };
+        let mut search = Nearest { point, max_cm, best: None };
         self.search(point, &mut search);
         search.best
     }
@@ -255,8 +256,13 @@ impl Borders {
         };
         let Some((offset, count)) = levels.get(below).copied() else { return };
         let mut near_first: ArrayVec<(u32, usize), FANOUT> = ArrayVec::new();
+        let window = search.window();
         for child in index * FANOUT..((index + 1) * FANOUT).min(count) {
             let Some(node) = self.nodes.get(offset + child) else { return };
+            // Four comparisons spare most children the distance.
+            if !node_box(node).meets(&window) {
+                continue;
+            }
             let bound_cm = box_distance_cm(point, &node_box(node));
             if search.wants(bound_cm, node) {
                 let at = near_first.partition_point(|known| *known <= (bound_cm, child));
@@ -274,12 +280,15 @@ impl Borders {
 
 /// What a walk through the tree looks for.
 trait Search {
+    /// A box outside which nothing can change the answer.
+    fn window(&self) -> BBox;
     /// Whether anything below a node, none of it nearer than `bound_cm`, could change the answer.
     fn wants(&self, bound_cm: u32, node: &[u32; NODE_WORDS]) -> bool;
     fn measure(&mut self, point: Point, words: &[u32; EDGE_WORDS]);
 }
 
 struct AllNear<'a> {
+    window: BBox,
     reach_cm: u32,
     found: &'a mut ArrayVec<Near, NEAR_MAX>,
     complete: bool,
@@ -309,6 +318,10 @@ impl AllNear<'_> {
 }
 
 impl Search for AllNear<'_> {
+    fn window(&self) -> BBox {
+        self.window
+    }
+
     fn wants(&self, bound_cm: u32, node: &[u32; NODE_WORDS]) -> bool {
         let [.., reach_cm, pair] = *node;
         bound_cm <= reach_cm.saturating_add(self.reach_cm) && (pair == MIXED || !self.settled(pair, bound_cm))
@@ -317,7 +330,11 @@ impl Search for AllNear<'_> {
     fn measure(&mut self, point: Point, words: &[u32; EDGE_WORDS]) {
         let edge = edge_of(words);
         let limit_cm = edge.reach_cm.saturating_add(self.reach_cm);
-        let bound_cm = box_distance_cm(point, &BBox::new(edge.a, edge.b));
+        let bbox = BBox::new(edge.a, edge.b);
+        if !bbox.meets(&self.window) {
+            return;
+        }
+        let bound_cm = box_distance_cm(point, &bbox);
         let [.., pair, _] = *words;
         if bound_cm > limit_cm || self.settled(pair, bound_cm) {
             return;
@@ -332,6 +349,7 @@ impl Search for AllNear<'_> {
 }
 
 struct Nearest {
+    point: Point,
     max_cm: u32,
     best: Option<Near>,
 }
@@ -343,6 +361,10 @@ impl Nearest {
 }
 
 impl Search for Nearest {
+    fn window(&self) -> BBox {
+        BBox::around(self.point, self.limit_cm())
+    }
+
     fn wants(&self, bound_cm: u32, _: &[u32; NODE_WORDS]) -> bool {
         bound_cm <= self.limit_cm()
     }

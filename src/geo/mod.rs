@@ -12,6 +12,6 @@ pub mod point;
 pub mod ring;
 pub mod grid;
 pub mod edges;
-pub mod tiling;
 pub mod area;
 pub mod makani;
+pub mod tiling;

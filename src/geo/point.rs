@@ -150,20 +150,19 @@ pub fn nearest_on_segment(point: Point, a: Point, b: Point) -> Point {
     let middle = ((i64::from(point.lat_e7) + i64::from(near.lat_e7)) / 2) as i32;
     let (along_north, along_east) = plane_cm(a, b, middle);
     let (north, east) = plane_cm(a, point, middle);
-    let length = i128::from(along_north) * i128::from(along_north) + i128::from(along_east) * i128::from(along_east);
-    let part = i128::from(along_north) * i128::from(north) + i128::from(along_east) * i128::from(east);
-    if part <= 0 || length == 0 {
-        return a;
-    }
+    // A leg is at most half the Earth's girth (2.1e9 < 2^31), so the sum of two products fits.
+    let length = (along_north * along_north + along_east * along_east) as u64;
+    let part = along_north * north + along_east * east;
+    let Some(part) = u64::try_from(part).ok().filter(|part| *part > 0 && length > 0) else { return a };
     if part >= length {
         return b;
     }
-    // The share of the way as a 30-bit fraction. Two dozen bits of the length are enough to divide by in 64 bits.
-    let spare = (128 - length.leading_zeros()).saturating_sub(32);
-    let share = (((part >> spare) as u64) << 30) / ((length >> spare) as u64).max(1);
+    // The share of the way as a 30-bit fraction. Two dozen bits of the length are enough to divide by.
+    let spare = (64 - length.leading_zeros()).saturating_sub(32);
+    let share = (((part >> spare) << 30) / (length >> spare)) as i64;
     let go = |from: i32, to: i32| {
         let way = i64::from(to) - i64::from(from);
-        (i64::from(from) + ((i128::from(way) * i128::from(share) + (1 << 29)) >> 30) as i64) as i32
+        (i64::from(from) + ((way * share + (1 << 29)) >> 30)) as i32
     };
     Point { lat_e7: go(a.lat_e7, b.lat_e7), lon_e7: go(a.lon_e7, b.lon_e7) }
 }
@@ -181,21 +180,26 @@ pub fn box_distance_cm(point: Point, bbox: &BBox) -> u32 {
     let steepest = point.lat_e7.unsigned_abs().max(bbox.min.lat_e7.unsigned_abs()).max(bbox.max.lat_e7.unsigned_abs());
     let lon = trig::scale(steepest.min(Point::LAT_E7_MAX as u32) as i32).lon;
     let lat = trig::scale(0).lat;
-    let north = (i64::from(near.lat_e7) - i64::from(point.lat_e7)).abs() * i64::from(lat) >> SCALE_BITS;
-    let east = lon_way(point.lon_e7, near.lon_e7).abs() * i64::from(lon) >> SCALE_BITS;
+    let north = ((i64::from(near.lat_e7) - i64::from(point.lat_e7)).abs() * i64::from(lat)) >> SCALE_BITS;
+    let east = (lon_way(point.lon_e7, near.lon_e7).abs() * i64::from(lon)) >> SCALE_BITS;
+    let (north, east) = (north.min(LEG_CM_MAX), east.min(LEG_CM_MAX));
     let cm = ((north * north + east * east) as u64).isqrt();
     cm.saturating_sub(cm / 256 + 2) as u32
 }
 
 /// The point `north_cm` north and `east_cm` east of `from`, kept on the globe.
 pub fn offset(from: Point, north_cm: i64, east_cm: i64) -> Point {
-    let lat = (i64::from(from.lat_e7) + cm_to_lat_e7(north_cm, from.lat_e7))
-        .clamp(-i64::from(Point::LAT_E7_MAX), i64::from(Point::LAT_E7_MAX)) as i32;
-    let lon = i64::from(from.lon_e7).saturating_add(cm_to_lon_e7(east_cm, from.lat_e7));
-    let full = 2 * i64::from(Point::LON_E7_MAX);
-    let half = i64::from(Point::LON_E7_MAX);
-    let lon = if (-half..=half).contains(&lon) { lon } else { (lon + half).rem_euclid(full) - half };
-    Point { lat_e7: lat, lon_e7: lon as i32 }
+    moved(from, cm_to_lat_e7(north_cm, from.lat_e7), cm_to_lon_e7(east_cm, from.lat_e7))
+}
+
+/// The point some 1e-7 degrees north and east of `from`: cut at the poles, carried on beyond the 180th meridian.
+#[inline]
+pub fn moved(from: Point, north_e7: i64, east_e7: i64) -> Point {
+    let (pole, half) = (i64::from(Point::LAT_E7_MAX), i64::from(Point::LON_E7_MAX));
+    let lat = i64::from(from.lat_e7).saturating_add(north_e7).clamp(-pole, pole);
+    let lon = i64::from(from.lon_e7).saturating_add(east_e7);
+    let lon = if (-half..=half).contains(&lon) { lon } else { lon.saturating_add(half).rem_euclid(2 * half) - half };
+    Point { lat_e7: lat as i32, lon_e7: lon as i32 }
 }
 
 /// Degrees of latitude in a distance, at a latitude.
@@ -226,8 +230,12 @@ pub fn plane_cm(a: Point, b: Point, lat_e7: i32) -> (i64, i64) {
     let half = 1 << (SCALE_BITS - 1);
     let north = ((i64::from(b.lat_e7) - i64::from(a.lat_e7)) * i64::from(scale.lat) + half) >> SCALE_BITS;
     let east = (lon_way(a.lon_e7, b.lon_e7) * i64::from(scale.lon) + half) >> SCALE_BITS;
-    (north, east)
+    (north.clamp(-LEG_CM_MAX, LEG_CM_MAX), east.clamp(-LEG_CM_MAX, LEG_CM_MAX))
 }
+
+/// No leg on the globe is longer than half its girth, 2.004e9 cm; with this bound the sum of two products of legs fits an
+/// `i64` for any four integers.
+const LEG_CM_MAX: i64 = (1 << 31) - 1;
 
 /// The way from one longitude to another, the short way around.
 fn lon_way(from: i32, to: i32) -> i64 {
@@ -238,5 +246,92 @@ fn lon_way(from: i32, to: i32) -> i64 {
         way + 2 * half
     } else {
         way
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn boxes_hold_both_their_ends() {
+        let bbox = BBox::new(Point { lat_e7: 5, lon_e7: -3 }, Point { lat_e7: -5, lon_e7: 3 });
+        for corner in [bbox.min, bbox.max, Point { lat_e7: -5, lon_e7: 3 }] {
+            assert!(bbox.contains(corner));
+            assert_eq!(bbox.nearest(corner), corner);
+        }
+        assert!(!bbox.contains(Point { lat_e7: 6, lon_e7: 0 }));
+        assert!(bbox.meets(&BBox { min: bbox.max, max: bbox.max }), "boxes that share a corner meet");
+        assert_eq!(BBox::of([]), None);
+    }
+
+    #[test]
+    fn distance_goes_the_short_way_around_the_180th_meridian() {
+        let (west, east) = (Point { lat_e7: 0, lon_e7: -1_799_999_000 }, Point { lat_e7: 0, lon_e7: 1_799_999_000 });
+        assert!((2_220..=2_230).contains(&distance_cm(west, east)), "{}", distance_cm(west, east));
+        assert_eq!(offset(east, 0, 2_227).lon_e7 / 100, west.lon_e7 / 100);
+    }
+
+    #[test]
+    fn distances_of_the_whole_globe_neither_overflow_nor_panic() {
+        let edge = [-900_000_000, -1, 0, 1, 900_000_000];
+        let points: Vec<Point> = edge.iter().flat_map(|lat| edge.map(|lon| Point { lat_e7: *lat, lon_e7: lon * 2 })).collect();
+        for a in &points {
+            for b in &points {
+                assert!(distance_cm(*a, *b) <= 2_900_000_000);
+                assert_eq!(distance_cm(*a, *b), distance_cm(*b, *a));
+                for p in &points {
+                    let foot = nearest_on_segment(*p, *a, *b);
+                    assert!(BBox::new(*a, *b).contains(foot), "{a:?} {b:?} {p:?} {foot:?}");
+                }
+            }
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_grown_box_holds_every_point_within_reach(
+            lat in -700_000_000i32..700_000_000, lon in -1_700_000_000i32..1_700_000_000,
+            reach in 0u32..20_000_000, turn in 0u32..,
+        ) {
+            let center = Point { lat_e7: lat, lon_e7: lon };
+            let (sin, cos) = (trig::sin(turn), trig::cos(turn));
+            let on_rim = offset(center, (i64::from(reach) * cos) >> trig::SINE_BITS, (i64::from(reach) * sin) >> trig::SINE_BITS);
+            proptest::prop_assert!(BBox::around(center, reach).contains(on_rim));
+        }
+
+        #[test]
+        fn the_distance_to_a_box_is_never_more_than_to_a_point_in_it(
+            lat in -700_000_000i32..700_000_000, lon in -1_700_000_000i32..1_700_000_000,
+            low in (-30_000_000i32..30_000_000, -30_000_000i32..30_000_000), size in (0i32..9_000_000, 0i32..9_000_000),
+            inside in (0u32..1_000, 0u32..1_000),
+        ) {
+            let point = Point { lat_e7: lat, lon_e7: lon };
+            let min = Point { lat_e7: lat + low.0, lon_e7: lon + low.1 };
+            let bbox = BBox { min, max: Point { lat_e7: min.lat_e7 + size.0, lon_e7: min.lon_e7 + size.1 } };
+            let part = |low: i32, size: i32, part: u32| low + (i64::from(size) * i64::from(part) / 999) as i32;
+            let other = Point { lat_e7: part(min.lat_e7, size.0, inside.0), lon_e7: part(min.lon_e7, size.1, inside.1) };
+            proptest::prop_assert!(box_distance_cm(point, &bbox) <= distance_cm(point, other));
+        }
+
+        #[test]
+        fn no_point_of_an_edge_is_nearer_than_its_nearest(
+            p in (-20_000_000i32..20_000_000, -20_000_000i32..20_000_000),
+            a in (-20_000_000i32..20_000_000, -20_000_000i32..20_000_000),
+            b in (-20_000_000i32..20_000_000, -20_000_000i32..20_000_000),
+        ) {
+            let at = |(lat, lon): (i32, i32)| Point { lat_e7: 250_000_000 + lat, lon_e7: 550_000_000 + lon };
+            let (p, a, b) = (at(p), at(a), at(b));
+            let got = segment_distance_cm(p, a, b);
+            let tried = (0..=1000i64).map(|step| {
+                let go = |from: i32, to: i32| from + ((i64::from(to) - i64::from(from)) * step / 1000) as i32;
+                distance_cm(p, Point { lat_e7: go(a.lat_e7, b.lat_e7), lon_e7: go(a.lon_e7, b.lon_e7) })
+            });
+            let best = tried.min().unwrap();
+            // The plane is laid at one latitude: a foot may be off by a little, the distance by its square.
+            proptest::prop_assert!(u64::from(got) <= u64::from(best) + u64::from(best) / 5_000 + 2, "{got} {best}");
+            let step = distance_cm(a, b) / 1000 + 2;
+            proptest::prop_assert!(got + step >= best, "{got} {best}");
+        }
     }
 }

@@ -169,3 +169,109 @@ pub fn turn(a: Point, b: Point, p: Point) -> i8 {
     let aside = (i64::from(b.lat_e7) - i64::from(a.lat_e7)).wrapping_mul(i64::from(p.lon_e7) - i64::from(a.lon_e7));
     (up > aside) as i8 - (up < aside) as i8
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ring(points: &[(i32, i32)]) -> Vec<Point> {
+        points.iter().map(|(lat_e7, lon_e7)| Point { lat_e7: *lat_e7, lon_e7: *lon_e7 }).collect()
+    }
+
+    fn check_owned(ring: &[Point], lat_e7: i32, lon_e7: i32, owned: bool) {
+        let point = Point { lat_e7, lon_e7 };
+        assert_eq!(contains(ring, point), owned, "{point:?}");
+        assert_eq!(contains_slow(&[ring.to_vec()], point), owned, "slow {point:?}");
+    }
+
+    #[test]
+    fn a_square_owns_its_western_and_southern_sides_and_one_corner() {
+        for square in [ring(&[(0, 0), (0, 10), (10, 10), (10, 0)]), ring(&[(0, 0), (10, 0), (10, 10), (0, 10)])] {
+            check_owned(&square, 5, 5, true);
+            check_owned(&square, 5, 0, true);
+            check_owned(&square, 0, 5, true);
+            check_owned(&square, 0, 0, true);
+            check_owned(&square, 5, 10, false);
+            check_owned(&square, 10, 5, false);
+            for (lat, lon) in [(0, 10), (10, 0), (10, 10)] {
+                check_owned(&square, lat, lon, false);
+            }
+        }
+    }
+
+    #[test]
+    fn a_point_on_a_slanted_border_belongs_to_the_east() {
+        check_owned(&ring(&[(0, 0), (0, 10), (10, 10)]), 5, 5, true);
+        check_owned(&ring(&[(0, 0), (10, 10), (10, 0)]), 5, 5, false);
+    }
+
+    #[test]
+    fn rings_of_the_size_of_the_globe_do_not_overflow() {
+        let (lat, lon) = (Point::LAT_E7_MAX, Point::LON_E7_MAX);
+        let globe = ring(&[(-lat, -lon), (-lat, lon), (lat, lon), (lat, -lon)]);
+        let half = ring(&[(-lat, -lon), (lat, lon), (lat, -lon)]);
+        check_owned(&globe, 0, 0, true);
+        check_owned(&globe, -lat, -lon, true);
+        check_owned(&globe, lat, lon, false);
+        check_owned(&half, 1, 0, true);
+        check_owned(&half, -1, 0, false);
+        check_owned(&half, 0, 0, false);
+        assert_eq!(doubled_area(&globe), 2 * 4 * i128::from(lat) * i128::from(lon));
+    }
+
+    #[test]
+    fn closing_and_doubled_vertices_are_dropped() {
+        let clean = ring(&[(0, 0), (0, 9), (9, 9)]);
+        assert_eq!(normalised(&ring(&[(0, 0), (0, 0), (0, 9), (9, 9), (9, 9), (0, 0), (0, 0)])), clean);
+        assert_eq!(normalised(&clean), clean);
+        assert!(normalised(&ring(&[(0, 0), (0, 9), (0, 0)])).is_empty());
+        assert!(normalised(&[]).is_empty());
+    }
+
+    #[test]
+    fn area_is_positive_counter_clockwise() {
+        let square = ring(&[(0, 0), (0, 10), (10, 10), (10, 0)]);
+        assert_eq!(doubled_area(&square), 200);
+        assert_eq!(doubled_area(&square.iter().rev().copied().collect::<Vec<_>>()), -200);
+    }
+
+    #[test]
+    fn a_ring_that_crosses_itself_is_found_and_one_that_touches_itself_is_not() {
+        assert_eq!(self_intersection(&ring(&[(0, 0), (10, 10), (0, 10), (10, 0)])), Some((0, 2)));
+        // Two squares that meet in one vertex.
+        assert_eq!(self_intersection(&ring(&[(0, 0), (0, 5), (5, 5), (5, 9), (9, 9), (9, 5), (5, 5), (5, 0)])), None);
+        // A vertex on the middle of another edge, and a spike that runs back along itself.
+        assert!(self_intersection(&ring(&[(0, 0), (0, 9), (9, 9), (0, 5), (9, 0)])).is_some());
+        assert!(self_intersection(&ring(&[(0, 0), (0, 9), (9, 9), (9, 15), (9, 9), (9, 0)])).is_some());
+        assert_eq!(self_intersection(&ring(&[(0, 0), (0, 9), (9, 9), (9, 0)])), None);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn the_fast_test_agrees_with_the_slow_one(
+            corners in proptest::collection::vec((-6i32..6, -6i32..6), 0..12), lat in -7i32..7, lon in -7i32..7,
+        ) {
+            // On so small a lattice most points lie on an edge, on a vertex, or in line with one.
+            let ring = ring(&corners);
+            let point = Point { lat_e7: lat, lon_e7: lon };
+            proptest::prop_assert_eq!(contains(&ring, point), contains_slow(&[ring], point));
+        }
+
+        #[test]
+        fn an_edge_meets_a_box_exactly_when_a_corner_or_an_end_says_so(
+            a in (-9i32..9, -9i32..9), b in (-9i32..9, -9i32..9), low in (-5i32..5, -5i32..5), size in (0i32..5, 0i32..5),
+        ) {
+            let at = |(lat_e7, lon_e7): (i32, i32)| Point { lat_e7, lon_e7 };
+            let bbox = BBox { min: at(low), max: at((low.0 + size.0, low.1 + size.1)) };
+            let corners = [bbox.min, at((low.0, low.1 + size.1)), bbox.max, at((low.0 + size.0, low.1))];
+            let (a, b) = (at(a), at(b));
+            let touches = |c: Point, d: Point| {
+                let apart = |x: i8, y: i8| x * y > 0;
+                let boxes = BBox::new(a, b).meets(&BBox::new(c, d));
+                boxes && !apart(turn(a, b, c), turn(a, b, d)) && !apart(turn(c, d, a), turn(c, d, b))
+            };
+            let sides = (0..4).any(|side| touches(corners[side], corners[(side + 1) % 4]));
+            proptest::prop_assert_eq!(edge_meets_box(a, b, &bbox), bbox.contains(a) || bbox.contains(b) || sides);
+        }
+    }
+}

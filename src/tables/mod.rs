@@ -11,6 +11,6 @@ pub mod dispatchers;
 pub mod identities;
 pub mod snapshot;
 pub mod ground;
-pub mod build;
 pub mod compiled;
+pub mod build;
 pub mod published;

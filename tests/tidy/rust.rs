@@ -99,12 +99,30 @@ impl RustFile {
         of_file + self.inner_modules.iter().filter(|body| body.contains(&at)).count()
     }
 
+    /// Where `mod name;` looks for its file, each with the offset of its `mod`.
+    pub fn declared_files(&self) -> Vec<(usize, String)> {
+        let children = self.child_folder();
+        let declared = words(&self.code, "mod").filter_map(|at| Some((at, declared(&self.code, at)?)));
+        let files = declared.flat_map(|(at, name)| match self.path_attribute(at) {
+            Some(file) => vec![(at, file)],
+            None => vec![(at, format!("{children}{name}.rs")), (at, format!("{children}{name}/mod.rs"))],
+        });
+        files.collect()
+    }
+
+    /// The file that `#[path = "..."]` before this `mod` names, from the root.
+    fn path_attribute(&self, at: usize) -> Option<String> {
+        let start = self.code[..at].rfind("#[path")?;
+        let between = &self.code[closing(&self.code, start + 1)..at];
+        let name = self.strings[start..at].split('"').nth(1)?;
+        let folder = self.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+        (!between.contains([';', '{', '}'])).then(|| format!("{folder}/{name}"))
+    }
+
     /// Files that `#[cfg(test)] mod name;` declares.
     pub fn test_files(&self) -> Vec<String> {
-        let folder = self.child_folder();
-        let outside = |at: &usize| self.tests.iter().any(|span| span.contains(at));
-        let names = words(&self.code, "mod").filter(outside).filter_map(|at| declared(&self.code, at));
-        names.flat_map(|name| [format!("{folder}{name}.rs"), format!("{folder}{name}/mod.rs")]).collect()
+        let inside = |at: &usize| self.tests.iter().any(|span| span.contains(at));
+        self.declared_files().into_iter().filter(|(at, _)| inside(at)).map(|(_, file)| file).collect()
     }
 
     /// Where the files of its child modules lie, with a slash at the end.
@@ -405,5 +423,7 @@ mod tests {
         assert_eq!(found, ["src/geo/tests.rs", "src/geo/tests/mod.rs"]);
         let found = RustFile::scan("src/engine.rs", "#[cfg(test)] mod life;").test_files();
         assert_eq!(found, ["src/engine/life.rs", "src/engine/life/mod.rs"]);
+        let found = RustFile::scan("src/geo/ring.rs", "#[cfg(test)]\n#[path = \"ring_tests.rs\"]\nmod tests;").test_files();
+        assert_eq!(found, ["src/geo/ring_tests.rs"]);
     }
 }

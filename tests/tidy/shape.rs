@@ -1,5 +1,7 @@
 //! Rules about how the source is laid out: order of imports, reach, opening docs, size, names.
 
+use std::collections::BTreeSet;
+
 use crate::rust::{ident_after, sign_after, words};
 use crate::tree::{Tree, Violation};
 
@@ -24,33 +26,18 @@ pub fn import_order(tree: &Tree) -> Vec<Violation> {
 
 /// Every file is declared by the module above it: one that is not is never compiled, and its tests never run.
 pub fn unreached_files(tree: &Tree) -> Vec<Violation> {
-    let mut broken = Vec::new();
-    for file in &tree.rust {
-        let Some((folder, name)) = module_of(&file.path) else { continue };
-        let parents = [format!("{folder}/lib.rs"), format!("{folder}/main.rs"), format!("{folder}/mod.rs"), format!("{folder}.rs")];
-        let parents: Vec<_> = parents.iter().filter_map(|path| tree.rust_file(path)).collect();
-        let reached = parents.iter().any(|parent| parent.declared_modules().contains(&name));
-        // A folder without a parent file holds roots (`benches/`, `tests/`), except under `src/`.
-        if !reached && (!parents.is_empty() || folder.starts_with("src")) {
-            broken.push(Violation::new(
-                &file.path,
-                0,
-                "no `mod` line leads to this file",
-                "declare it in the module above it, or delete it",
-            ));
-        }
-    }
-    broken
+    let declared: BTreeSet<String> = tree.rust.iter().flat_map(|file| file.declared_files()).map(|(_, file)| file).collect();
+    let lost = tree.rust.iter().filter(|file| !is_root(&file.path) && !declared.contains(&file.path));
+    lost.map(|file| Violation::new(&file.path, 0, "no `mod` line leads to this file", "declare it in the module above it, or delete it"))
+        .collect()
 }
 
-/// The folder whose root declares a file, and the name it is declared by; `None` for the root of a crate.
-fn module_of(path: &str) -> Option<(&str, &str)> {
-    let (folder, name) = path.strip_suffix(".rs")?.rsplit_once('/')?;
-    match name {
-        "lib" | "main" => None,
-        "mod" => folder.rsplit_once('/'),
-        _ => Some((folder, name)),
-    }
+/// Whether cargo itself finds the file.
+fn is_root(path: &str) -> bool {
+    const FOLDERS: [&str; 5] = ["benches", "bin", "examples", "fuzz_targets", "tests"];
+    let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
+    let last = folder.rsplit('/').next().unwrap_or(folder);
+    matches!(name, "build.rs" | "lib.rs" | "main.rs") || FOLDERS.contains(&last) && (last == "bin" || !path.contains("src/"))
 }
 
 /// Every source file opens with what it is for.
@@ -175,13 +162,15 @@ mod tests {
             &[("tests/behaviour/doors.rs", 0)],
         );
         fires(unreached_files, &[("src/bare/lost.rs", "")], &[("src/bare/lost.rs", 0)]);
+        fires(unreached_files, &[LIB, ("src/units.rs", ""), ("src/units/mod.rs", ""), ("src/mod.rs", "")], &[("src/mod.rs", 0)]);
     }
 
     #[test]
     fn a_declared_file_and_the_root_of_a_crate_are_reached() {
         passes(unreached_files, &[LIB, ("src/units.rs", ""), ("src/geo/mod.rs", "pub mod point;"), ("src/geo/point.rs", "")]);
         passes(unreached_files, &[LIB, ("src/route.rs", "mod policy;"), ("src/route/policy.rs", "")]);
-        passes(unreached_files, &[("src/main.rs", ""), ("benches/lookup.rs", ""), ("tests/tidy.rs", ""), ("build.rs", "")]);
+        passes(unreached_files, &[("src/main.rs", ""), ("benches/lookup.rs", ""), ("tests/life.rs", ""), ("build.rs", "")]);
+        passes(unreached_files, &[LIB, ("src/units.rs", "#[path = \"units_tests.rs\"]\nmod tests;"), ("src/units_tests.rs", "")]);
     }
 
     #[test]

@@ -17,7 +17,7 @@ What is done to the source, in this order:
 3. Oman, Saudi Arabia, Qatar, Iran and Bahrain are clipped to a box around the country. What overlaps an emirate is cut off,
    and a gap up to 2.5 km wide between an emirate and a neighbour country is given to the neighbour country, so that the two
    layers share one line.
-4. `corrections.csv`, our own circles around towns, moves drawn land where the source gives a town to the wrong owner.
+4. `corrections.csv`, our own circles, gives towns to the right owner and adds islands that the source lacks.
 5. Every position is rounded to 5 decimals (about 1 m). Positions of one polygon on an edge of another are added to that edge,
    so that shared lines are the same list of positions in both layers. Long border edges are cut into pieces below 1 km, so that
    a row of `borders.csv` with a circle concerns the border inside that circle only.
@@ -148,6 +148,10 @@ def corrected(own, foreign):
     for row in csv.DictReader(lines):
         shape = circle(float(row["lat"]), float(row["lon"]), float(row["radius_m"]))
         drawn[row["area"]].append(shape)
+        if row["kind"] == "island":
+            others = unary_union([g for name, g in geometry.items() if name != row["area"]])
+            geometry[row["area"]] = unary_union([geometry[row["area"]], shape.difference(others)])
+            continue
         moved = unary_union([g.intersection(shape) for name, g in geometry.items() if name != row["area"]])
         for name in geometry:
             if name == row["area"]:

@@ -1,0 +1,3 @@
+//! The doors of the people who answer.
+
+pub(super) mod server;

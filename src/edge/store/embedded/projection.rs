@@ -1,0 +1,395 @@
+//! The searchable rows, in a database of their own: `projection.db`.
+//!
+//! A thread fills it from the log behind the commits and yields to them. It is not synced at each step: after a power cut it takes up
+//! where its own last transaction stands, and if it is damaged or of another version it is thrown away and made again.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use crossbeam::sync::{Parker, Unparker};
+use rusqlite::types::Value;
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, Transaction, TransactionBehavior, params, params_from_iter};
+
+use super::archive::Archive;
+use super::fault::{Fault, is_damage};
+use super::folder;
+use super::inbox::Inbox;
+use crate::deliver::Seat;
+use crate::journal::entry::Entry;
+use crate::journal::projection::{ContactRow, ProjectionChange, Query, Routed, RowState};
+use crate::limits::{PROJECTION_LAG_ENTRIES_MAX, QUERY_ROWS_MAX};
+use crate::service::{Service, ServiceSet};
+use crate::store::{Partition, StoreError};
+use crate::units::{ContactId, Name, TablesVersion, Timestamp};
+
+/// Reads an entry and says what it changes: only `wire/` can decode one, so it is handed in.
+pub type Project = Arc<dyn Fn(&Entry) -> Option<ProjectionChange> + Send + Sync>;
+
+/// Raised when the rows change: an older file is made again.
+const FORMAT: u32 = 1;
+/// Entries of one transaction: short enough to yield to commits, long enough to be quick.
+const STEP_ENTRIES: usize = 1_024;
+/// More waiting entries than this, and the disk belongs to the commits.
+const BUSY_ENTRIES: u64 = 256;
+const YIELD: Duration = Duration::from_millis(10);
+/// How long the thread sleeps when nobody wakes it, and after a failure.
+const REST: Duration = Duration::from_secs(1);
+
+const SCHEMA: &str = "
+    CREATE TABLE contacts(
+        contact BLOB PRIMARY KEY, gateway TEXT NOT NULL, gateway_ref TEXT NOT NULL, line TEXT, received INTEGER NOT NULL,
+        area TEXT, lead INTEGER, services INTEGER NOT NULL, dispatcher TEXT, priority INTEGER, tables BLOB NOT NULL,
+        test INTEGER NOT NULL, state INTEGER NOT NULL, seat_dispatcher TEXT, seat TEXT, ending TEXT) WITHOUT ROWID;
+    CREATE INDEX contacts_received ON contacts(received);
+    CREATE INDEX contacts_line ON contacts(line, received);
+    CREATE INDEX contacts_area ON contacts(area, received);
+    CREATE INDEX contacts_state ON contacts(state, received);
+    CREATE INDEX contacts_ref ON contacts(gateway_ref);
+    CREATE TABLE services(service INTEGER, received INTEGER, contact BLOB, PRIMARY KEY(service, received, contact)) WITHOUT ROWID;
+    CREATE TABLE positions(partition INTEGER PRIMARY KEY, next_seq INTEGER NOT NULL);";
+
+pub(super) fn path_of(folder: &Path) -> PathBuf {
+    folder.join("projection.db")
+}
+
+// --- writing ---
+
+/// The rows, open for writing. One process holds them at a time.
+pub(super) struct Rows {
+    conn: Connection,
+}
+
+impl Rows {
+    /// Opens the rows, or begins them anew when they are missing, damaged or of another version.
+    pub(super) fn open(folder: &Path) -> Result<Self, StoreError> {
+        let path = path_of(folder);
+        match Self::try_open(&path) {
+            Ok(Some(rows)) => return Ok(rows),
+            Ok(None) => {}
+            Err(error) if is_damage(&error) => {}
+            Err(error) => return Err(Fault::of("open the searchable rows", &error).into_error()),
+        }
+        Self::begin(&path)
+    }
+
+    /// Throws the rows away and begins them anew.
+    pub(super) fn begin(path: &Path) -> Result<Self, StoreError> {
+        let failed = |error: std::io::Error| Fault::of_io("begin the searchable rows", path, &error);
+        folder::remove_database(path).map_err(failed)?;
+        folder::create_file(path).map_err(failed)?;
+        let begin = || -> rusqlite::Result<Connection> {
+            let conn = Self::connect(path)?;
+            let tx = Transaction::new_unchecked(&conn, TransactionBehavior::Immediate)?;
+            tx.execute_batch(SCHEMA)?;
+            tx.pragma_update(None, "user_version", FORMAT)?;
+            tx.commit()?;
+            Ok(conn)
+        };
+        begin().map(|conn| Self { conn }).map_err(|error| Fault::of("begin the searchable rows", &error).into_error())
+    }
+
+    fn try_open(path: &Path) -> rusqlite::Result<Option<Self>> {
+        if !path.exists() {
+            return Ok(None);
+        }
+        let conn = Self::connect(path)?;
+        let format: u32 = conn.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        Ok((format == FORMAT).then_some(Self { conn }))
+    }
+
+    fn connect(path: &Path) -> rusqlite::Result<Connection> {
+        let conn = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        conn.busy_timeout(REST)?;
+        conn.set_prepared_statement_cache_capacity(32);
+        conn.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
+        conn.pragma_update(None, "synchronous", "NORMAL")?;
+        Ok(conn)
+    }
+
+    fn next_seq(&self, partition: Partition) -> rusqlite::Result<u64> {
+        let mut position = self.conn.prepare_cached("SELECT next_seq FROM positions WHERE partition = ?")?;
+        let next: Option<i64> = position.query_row([partition.number()], |row| row.get(0)).optional()?;
+        Ok(next.map_or(1, i64::cast_unsigned))
+    }
+
+    /// One step through the log of a partition: position and rows move together. Returns how many entries are still ahead.
+    fn step(&self, archive: &Archive, partition: Partition, project: &Project) -> Result<Step, StoreError> {
+        let failed = |error| Fault::of("write the searchable rows", &error).into_error();
+        let from_seq = self.next_seq(partition).map_err(failed)?;
+        let last_seq = archive.last_seq(partition)?;
+        if from_seq > last_seq {
+            return Ok(Step { through_seq: last_seq, lag: 0 });
+        }
+        let page = archive.read(partition, from_seq, STEP_ENTRIES)?;
+        let changes: Vec<ProjectionChange> = page.entries.iter().filter_map(|entry| project(entry)).collect();
+        let next_seq = page.next_seq.unwrap_or(last_seq + 1).max(page.entries.last().map_or(from_seq, |entry| entry.seq + 1));
+        self.write(partition, next_seq, &changes).map_err(failed)?;
+        Ok(Step { through_seq: next_seq - 1, lag: (last_seq + 1).saturating_sub(next_seq) })
+    }
+
+    fn write(&self, partition: Partition, next_seq: u64, changes: &[ProjectionChange]) -> rusqlite::Result<()> {
+        let tx = Transaction::new_unchecked(&self.conn, TransactionBehavior::Immediate)?;
+        changes.iter().try_for_each(|change| apply(&tx, change))?;
+        tx.prepare_cached("INSERT OR REPLACE INTO positions(partition, next_seq) VALUES (?, ?)")?
+            .execute(params![partition.number(), next_seq.cast_signed()])?;
+        tx.commit()
+    }
+}
+
+struct Step {
+    through_seq: u64,
+    lag: u64,
+}
+
+fn apply(tx: &Transaction<'_>, change: &ProjectionChange) -> rusqlite::Result<()> {
+    match change {
+        ProjectionChange::Arrived(row) => insert(tx, row),
+        ProjectionChange::Redecided { contact, routed } => reroute(tx, *contact, routed),
+        ProjectionChange::Moved { contact, service, state, seat } => {
+            let sql = "UPDATE contacts SET state = ?, seat_dispatcher = coalesce(?, seat_dispatcher), seat = coalesce(?, seat)
+                       WHERE contact = ? AND lead = ? AND state <> ?";
+            let (room, place) = (seat.map(|seat| text(&seat.dispatcher)), seat.map(|seat| text(&seat.seat)));
+            let ended = RowState::Ended as u8;
+            tx.prepare_cached(sql)?.execute(params![*state as u8, room, place, key(*contact), *service as u8, ended]).map(drop)
+        }
+        ProjectionChange::Ended { contact, ending } => {
+            let sql = "UPDATE contacts SET state = ?, ending = ? WHERE contact = ?";
+            tx.prepare_cached(sql)?.execute(params![RowState::Ended as u8, ending.as_str(), key(*contact)]).map(drop)
+        }
+    }
+}
+
+fn insert(tx: &Transaction<'_>, row: &ContactRow) -> rusqlite::Result<()> {
+    let sql = "INSERT OR IGNORE INTO contacts(contact, gateway, gateway_ref, line, received, area, lead, services, dispatcher, priority,
+               tables, test, state, seat_dispatcher, seat, ending) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    let routed = &row.routed;
+    let inserted = tx.prepare_cached(sql)?.execute(params![
+        key(row.contact),
+        row.gateway.as_str(),
+        row.gateway_ref,
+        row.line,
+        row.received.unix_micros.cast_signed(),
+        routed.area.as_ref().map(text),
+        routed.lead.map(|lead| lead as u8),
+        routed.services.0,
+        routed.dispatcher.as_ref().map(text),
+        routed.priority,
+        routed.tables.0,
+        routed.test,
+        row.state as u8,
+        row.seat.map(|seat| text(&seat.dispatcher)),
+        row.seat.map(|seat| text(&seat.seat)),
+        row.ending.as_ref().map(text),
+    ])?;
+    if inserted == 0 { Ok(()) } else { name_services(tx, row.contact, row.received.unix_micros.cast_signed(), routed.services) }
+}
+
+fn reroute(tx: &Transaction<'_>, contact: ContactId, routed: &Routed) -> rusqlite::Result<()> {
+    let kept: Option<(i64, u16)> = tx
+        .prepare_cached("SELECT received, services FROM contacts WHERE contact = ?")?
+        .query_row([key(contact)], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((received, services)) = kept else { return Ok(()) };
+    let sql = "UPDATE contacts SET area = ?, lead = ?, services = ?, dispatcher = ?, priority = ?, tables = ?, test = ? WHERE contact = ?";
+    tx.prepare_cached(sql)?.execute(params![
+        routed.area.as_ref().map(text),
+        routed.lead.map(|lead| lead as u8),
+        routed.services.0,
+        routed.dispatcher.as_ref().map(text),
+        routed.priority,
+        routed.tables.0,
+        routed.test,
+        key(contact),
+    ])?;
+    let mut forget = tx.prepare_cached("DELETE FROM services WHERE service = ? AND received = ? AND contact = ?")?;
+    for service in ServiceSet(services).iter() {
+        forget.execute(params![service as u8, received, key(contact)])?;
+    }
+    name_services(tx, contact, received, routed.services)
+}
+
+fn name_services(tx: &Transaction<'_>, contact: ContactId, received: i64, services: ServiceSet) -> rusqlite::Result<()> {
+    let mut name = tx.prepare_cached("INSERT OR IGNORE INTO services(service, received, contact) VALUES (?, ?, ?)")?;
+    services.iter().try_for_each(|service| name.execute(params![service as u8, received, key(contact)]).map(drop))
+}
+
+const fn key(contact: ContactId) -> [u8; 16] {
+    contact.0.to_be_bytes()
+}
+
+fn text(name: &Name) -> String {
+    name.as_str().to_owned()
+}
+
+// --- searching ---
+
+/// Finds rows, in order of time.
+pub(super) fn find(folder: &Path, query: &Query) -> Result<Vec<ContactRow>, StoreError> {
+    let find = || -> rusqlite::Result<Vec<ContactRow>> {
+        let conn = Connection::open_with_flags(path_of(folder), OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        conn.busy_timeout(REST)?;
+        let (sql, values) = statement(query);
+        let mut all = conn.prepare(&sql)?;
+        all.query_map(params_from_iter(values), row_of)?.collect()
+    };
+    find().map_err(|error| Fault::of("search the journal", &error).into_error())
+}
+
+fn statement(query: &Query) -> (String, Vec<Value>) {
+    let mut parts: Vec<&str> = Vec::new();
+    let mut values: Vec<Value> = Vec::new();
+    let mut with = |part: &'static str, value: Option<Value>| {
+        if let Some(value) = value {
+            parts.push(part);
+            values.push(value);
+        }
+    };
+    let time = |time: Timestamp| Value::from(time.unix_micros.cast_signed());
+    with("s.service = ?", query.service.map(|service| Value::from(i64::from(service as u8))));
+    with("c.contact = ?", query.contact.map(|contact| Value::from(key(contact).to_vec())));
+    with("c.gateway_ref = ?", query.gateway_ref.as_deref().map(|gateway_ref| Value::from(gateway_ref.to_owned())));
+    with("c.line = ?", query.line.as_deref().map(|line| Value::from(line.to_owned())));
+    with("c.area = ?", query.area.map(|area| Value::from(text(&area))));
+    with("c.state = ?", query.state.map(|state| Value::from(i64::from(state as u8))));
+    let by = if query.service.is_some() { "s" } else { "c" };
+    let (from, until) = if query.service.is_some() { ("s.received >= ?", "s.received < ?") } else { ("c.received >= ?", "c.received < ?") };
+    with(from, query.from.map(time));
+    with(until, query.until.map(time));
+    let most = if query.row_count_max == 0 { QUERY_ROWS_MAX } else { query.row_count_max.min(QUERY_ROWS_MAX) };
+    let table = if query.service.is_some() { "services s JOIN contacts c ON c.contact = s.contact" } else { "contacts c" };
+    let filter = if parts.is_empty() { String::new() } else { format!("WHERE {}", parts.join(" AND ")) };
+    let order = if query.newest_first { "DESC" } else { "ASC" };
+    let sql = format!(
+        "SELECT c.contact, c.gateway, c.gateway_ref, c.line, c.received, c.area, c.lead, c.services, c.dispatcher, c.priority, c.tables,
+                c.test, c.state, c.seat_dispatcher, c.seat, c.ending
+         FROM {table} {filter} ORDER BY {by}.received {order}, {by}.contact {order} LIMIT {most}"
+    );
+    (sql, values)
+}
+
+fn row_of(row: &Row<'_>) -> rusqlite::Result<ContactRow> {
+    let name = |index| row.get::<_, Option<String>>(index).map(|text| text.as_deref().and_then(Name::new));
+    let routed = Routed {
+        area: name(5)?,
+        lead: row.get::<_, Option<u8>>(6)?.and_then(Service::from_code),
+        services: ServiceSet(row.get(7)?),
+        dispatcher: name(8)?,
+        priority: row.get(9)?,
+        tables: TablesVersion(row.get(10)?),
+        test: row.get(11)?,
+    };
+    let state: u8 = row.get(12)?;
+    Ok(ContactRow {
+        contact: ContactId(u128::from_be_bytes(row.get(0)?)),
+        gateway: name(1)?.unwrap_or_default(),
+        gateway_ref: row.get::<_, String>(2)?.into(),
+        line: row.get::<_, Option<String>>(3)?.map(Into::into),
+        received: Timestamp::from_micros(row.get::<_, i64>(4)?.cast_unsigned()),
+        routed,
+        state: RowState::ALL.into_iter().find(|known| *known as u8 == state).unwrap_or(RowState::Waiting),
+        seat: name(13)?.zip(name(14)?).map(|(dispatcher, seat)| Seat { dispatcher, seat }),
+        ending: name(15)?,
+    })
+}
+
+// --- filling ---
+
+/// How far a rebuild has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    pub done_entry_count: u64,
+    pub entry_count: u64,
+}
+
+/// Throws the rows away and makes them again from the log.
+pub(super) fn rebuild(archive: &Archive, project: &Project, progress: &mut dyn FnMut(Progress)) -> Result<(), StoreError> {
+    let rows = Rows::begin(&path_of(archive.folder()))?;
+    let partitions = archive.partitions();
+    let mut entry_count = 0;
+    for partition in &partitions {
+        entry_count += archive.last_seq(*partition)?;
+    }
+    let mut done_before = 0;
+    for partition in partitions {
+        loop {
+            let step = rows.step(archive, partition, project)?;
+            progress(Progress { done_entry_count: done_before + step.through_seq, entry_count });
+            if step.lag == 0 {
+                done_before += step.through_seq;
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The thread that keeps the rows up with the log.
+pub(super) struct Projector {
+    stop: Arc<AtomicBool>,
+    unparker: Unparker,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Projector {
+    pub(super) fn spawn(
+        parker: Parker,
+        inbox: Arc<Inbox>,
+        archive: Arc<Archive>,
+        project: Project,
+        held: folder::Held,
+    ) -> Result<Self, StoreError> {
+        let stop = Arc::new(AtomicBool::new(false));
+        let unparker = parker.unparker().clone();
+        let stopped = Arc::clone(&stop);
+        let spawned = thread::Builder::new().name("najda-projection".into()).spawn(move || {
+            let _held = held;
+            keep_up(&parker, &stopped, &inbox, &archive, &project);
+        });
+        let thread =
+            spawned.map_err(|error| StoreError::DiskFailed { doing: "start the rows' thread", cause: error.to_string().into() })?;
+        Ok(Self { stop, unparker, thread: Some(thread) })
+    }
+
+    pub(super) fn stop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        self.unparker.unpark();
+        drop(self.thread.take().map(JoinHandle::join));
+    }
+}
+
+fn keep_up(parker: &Parker, stop: &AtomicBool, inbox: &Inbox, archive: &Archive, project: &Project) {
+    let mut rows: Option<Rows> = None;
+    while !stop.load(Ordering::Acquire) {
+        let lag = match catch_up(&mut rows, archive, project) {
+            Ok(lag) => lag,
+            Err(error) => {
+                tracing::warn!(%error, "the searchable rows fall behind; the journal is not touched by that");
+                rows = None;
+                parker.park_timeout(REST);
+                continue;
+            }
+        };
+        inbox.counters.projection_lag.store(lag, Ordering::Relaxed);
+        if lag == 0 {
+            parker.park_timeout(REST);
+        } else if lag < PROJECTION_LAG_ENTRIES_MAX && inbox.backlog_entry_count() > BUSY_ENTRIES {
+            parker.park_timeout(YIELD);
+        }
+    }
+}
+
+/// One step in each partition; returns how many entries are still ahead.
+fn catch_up(rows: &mut Option<Rows>, archive: &Archive, project: &Project) -> Result<u64, StoreError> {
+    let rows = match rows {
+        Some(rows) => rows,
+        None => rows.insert(Rows::open(archive.folder())?),
+    };
+    let mut lag = 0;
+    for partition in archive.partitions() {
+        lag += rows.step(archive, partition, project)?.lag;
+    }
+    Ok(lag)
+}
