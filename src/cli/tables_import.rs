@@ -145,11 +145,7 @@ pub fn text(report: &ImportReport, out_dir: &str) -> String {
     if report.water_dropped {
         out.push_str("water: the base's was cut along the old coast and is gone; the sea goes to the nearest coast\n");
     }
-    let _ = writeln!(
-        out,
-        "borders: {} rows of the old layer dropped, {} towards countries kept, {} written",
-        report.borders_dropped, report.borders_kept, report.borders_written
-    );
+    let _ = writeln!(out, "borders: {} rows of the old layer dropped, {} written", report.borders_dropped, report.borders_written);
     for (what, ids) in [("dropped as patches of the old layer", &report.overlays_dropped), ("now only marks", &report.overlays_marked)] {
         if !ids.is_empty() {
             let _ = writeln!(out, "overlays: {} {what}: {}", ids.len(), ids.join(" "));

@@ -68,7 +68,6 @@ pub struct ImportReport {
     /// The base had water, and it was dropped with the old land.
     pub water_dropped: bool,
     pub borders_dropped: usize,
-    pub borders_kept: usize,
     pub borders_written: usize,
     pub overlays_dropped: Vec<String>,
     pub overlays_marked: Vec<String>,
@@ -578,16 +577,23 @@ fn rewrite_borders(files: &mut Files, basis: &Basis, land: &[Row<Feature>], requ
     let mut ignored = Vec::new();
     let old: Vec<Row<BorderRow>> = files.get(BORDERS).map_or_else(Vec::new, |bytes| read_csv(BORDERS, bytes, &mut ignored));
     let is_country = |id: &str| id != "coast" && !basis.areas.contains(id);
-    let (kept, dropped): (Vec<_>, Vec<_>) =
-        old.into_iter().map(|row| row.value).partition(|b| is_country(&b.area_a) || is_country(&b.area_b));
-    (report.borders_kept, report.borders_dropped) = (kept.len(), dropped.len());
+    // The national border is drawn by the new layer too: the old rows spoke of the old layer's line.
+    let national: BTreeSet<(&str, &str)> = old
+        .iter()
+        .map(|row| (row.value.area_a.as_str(), row.value.area_b.as_str()))
+        .filter(|(a, b)| is_country(a) || is_country(b))
+        .collect();
+    report.borders_dropped = old.len();
     let ids: BTreeSet<&str> = land.iter().map(|row| row.value.id.as_str()).collect();
     let ids: Vec<&str> = ids.into_iter().collect();
     let mut writer = csv::Writer::from_writer(Vec::new());
     let header = ["area_a", "area_b", "accuracy_m", "within", "source"];
     let mut lines: Vec<[String; 5]> = vec![header.map(str::to_owned)];
-    lines.extend(kept.into_iter().map(|b| [b.area_a, b.area_b, b.accuracy_m.to_string(), b.within, b.source]));
     let source = format!("{}, imported {}", request.land.name, request.date);
+    for (a, b) in &national {
+        lines.push([(*a).to_owned(), (*b).to_owned(), request.accuracy_m.to_string(), String::new(), source.clone()]);
+        report.borders_written += 1;
+    }
     for (a, b) in tiling::neighbours(&outlines(land)) {
         let name = |number: u32| ids.get(number as usize).copied().unwrap_or_default().to_owned();
         let other = b.map_or_else(|| "coast".to_owned(), name);

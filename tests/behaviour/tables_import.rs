@@ -80,10 +80,11 @@ fn what_was_true_of_the_old_layer_only_goes_with_it() {
     assert!(pack_toml.contains("coast_m = 20000"), "other keys stay");
 
     let borders = text(&files, "borders.csv");
-    assert!(borders.contains("Q-N,XX,900,10.0 40.0 500,guessed"), "the neighbour is drawn as roughly as before: {borders}");
+    assert!(borders.contains("Q-N,XX,50,"), "the national border is the new layer's line: {borders}");
+    assert!(!borders.contains("guessed"), "{borders}");
     assert!(borders.contains("Q-N,Q-S,50,,\"official.geojson, imported 2026-03-01\""), "{borders}");
     assert!(borders.contains("Q-E,Q-W,50,") && borders.contains("Q-W,coast,50,") && !borders.contains("measured"));
-    assert_eq!((report.borders_dropped, report.borders_kept), (2, 1));
+    assert_eq!(report.borders_dropped, 3);
 
     let overlays = text(&files, "overlays.csv");
     assert_eq!(report.overlays_dropped, ["ISLET", "NEUTRAL"]);
