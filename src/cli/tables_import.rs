@@ -107,7 +107,7 @@ fn with_progress<T>(work: impl FnOnce(&mut dyn FnMut(&str)) -> T) -> T {
         bar.set_style(style);
     }
     std::thread::scope(|scope| {
-        let (done, waiting) = mpsc::channel::<()>();
+        let (done, waiting) = mpsc::sync_channel::<()>(1);
         let shown = bar.clone();
         scope.spawn(move || {
             if waiting.recv_timeout(QUIET) == Err(mpsc::RecvTimeoutError::Timeout) {

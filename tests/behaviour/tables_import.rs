@@ -32,7 +32,8 @@ fn run(base: &Files, request: &Request) -> Result<Imported, Vec<Defect>> {
 
 fn feature(code: &str, coordinates: &str) -> String {
     format!(
-        "{{\"type\":\"Feature\",\"properties\":{{\"code\":\"{code}\",\"name\":\"n\"}},\"geometry\":{{\"type\":\"Polygon\",\"coordinates\":{coordinates}}}}}"
+        "{{\"type\":\"Feature\",\"properties\":{{\"code\":\"{code}\",\"name\":\"n\"}},\
+         \"geometry\":{{\"type\":\"Polygon\",\"coordinates\":{coordinates}}}}}"
     )
 }
 
@@ -41,7 +42,8 @@ fn collection(features: &[String]) -> String {
 }
 
 const EAST: &str = "[[[40.003,10.003],[40.0071,10.003],[40.0071,10.007],[40.003,10.007],[40.003,10.003]]]";
-const WEST: &str = "[[[40,10],[40.01,10],[40.01,10.01],[40,10.01],[40,10]],[[40.003,10.003],[40.003,10.007],[40.0071,10.007],[40.0071,10.003],[40.003,10.003]]]";
+const WEST: &str = "[[[40,10],[40.01,10],[40.01,10.01],[40,10.01],[40,10]],\
+                    [[40.003,10.003],[40.003,10.007],[40.0071,10.007],[40.0071,10.003],[40.003,10.003]]]";
 const NORTH: &str = "[[[40.02,10.01],[40.03,10.01],[40.03,10.02],[40.02,10.02],[40.02,10.01]]]";
 /// Its northern edge was drawn about a metre too far south, and has a vertex of its own.
 const SOUTH: &str = "[[[40.02,10],[40.03,10],[40.03,10.00999],[40.025,10.00999],[40.02,10.00999],[40.02,10]]]";
