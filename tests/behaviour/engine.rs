@@ -705,10 +705,10 @@ fn a_long_reason_is_cut_between_characters() {
     let mut stage = Stage::new();
     let console = stage.console("DU-AMB", "1");
     let offers = stage.arrive("a", "AMB: DU-AMB");
-    let reason = "ن".repeat(limits::REASON_BYTES_MAX).into();
+    let reason = "ن".repeat(limits::COMMAND_REASON_BYTES_MAX).into();
     stage.say(console, ConsoleSays::Decline { offer: offers[0], reason });
     let kept = stage.facts.iter().find_map(|(_, fact)| if let Fact::Declined { reason, .. } = fact { Some(reason.len()) } else { None });
-    assert_eq!(kept, Some(limits::REASON_BYTES_MAX));
+    assert_eq!(kept, Some(limits::COMMAND_REASON_BYTES_MAX));
 }
 
 // --- tests ---
