@@ -1,0 +1,7 @@
+//! The journal: one suite of promises for every store, then what only the files of a machine can suffer.
+
+mod contract;
+mod disk;
+mod embedded;
+mod rig;
+mod rows;
