@@ -3,5 +3,6 @@
 mod contract;
 mod disk;
 mod embedded;
+mod memory;
 mod rig;
 mod rows;
