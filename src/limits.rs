@@ -54,6 +54,11 @@ pub const AREAS_MAX: usize = 60_000;
 /// Dispatchers in one table set.
 pub const DISPATCHERS_MAX: usize = 60_000;
 
+/// Files of one pack; a folder with more is not a pack.
+pub const PACK_FILES_MAX: usize = 4_096;
+/// Bytes of one pack. 12 million vertices of GeoJSON are about 300 MB; a folder with more was given by mistake.
+pub const PACK_BYTES_MAX: u64 = 1 << 30;
+
 /// How long a seat may hold a contact without a heartbeat before the lease is stale and the offer is shown to all again.
 pub const LEASE_MICROS_MAX: u64 = 10_000_000;
 /// How often a console sends its heartbeat. Three are lost before a lease is.
@@ -109,7 +114,9 @@ pub const SEATS_MAX: usize = 65_536;
 pub const SEAT_HOLDS_MAX: usize = 4_096;
 /// Sessions one gateway can have open at once: the one in use, and those not yet known to be dead.
 pub const GATEWAY_SESSIONS_MAX: usize = 8;
-/// Promises that wait for the disk: arrival, take, acceptance and end of every live contact, for one service and a half on average.
+/// Gateways known by name. Each is a certificate that ops issued, but a console that hands back can name any.
+pub const GATEWAYS_MAX: usize = 16_384;
+/// Promises that wait for the disk. A contact of two services makes eight: arrival, end, and three for each service.
 pub const PROMISES_MAX: usize = 8 * CONTACTS_LIVE_MAX;
 /// Promises kept in one call after the disk answers; the rest follow at the next ticks.
 pub const PROMISES_KEPT_MAX: usize = COMMIT_ENTRIES_MAX;
@@ -162,6 +169,9 @@ pub const STREAM_WINDOW_BYTES_MAX: usize = 256 * 1024;
 /// Bytes we hold for a peer that has not acknowledged them.
 pub const SEND_WINDOW_BYTES_MAX: usize = 512 * 1024;
 
+/// Entries the engine thread keeps while the store takes none, beside the store's own backlog. Beyond it the loss is declared.
+pub const PENDING_ENTRIES_MAX: usize = 262_144;
+
 const _: () = assert!(HEARTBEAT_MICROS * 3 < LEASE_MICROS_MAX);
 const _: () = assert!(NEIGHBOURS_MAX >= 3 * 3, "three areas in doubt, three services each");
 const _: () = assert!(TEXT_BYTES_MAX * 4 < FRAME_BYTES_MAX);
@@ -174,6 +184,7 @@ const _: () = assert!(CATCH_UP_MAX * 8 <= SESSION_QUEUE_MAX, "catching up leaves
 const _: () = assert!(PROMISES_MAX > 2 * CONTACTS_LIVE_MAX, "arrivals always find a place among the promises");
 const _: () = assert!(ENDED_KEPT_MICROS_MAX > 10 * LEASE_MICROS_MAX);
 const _: () = assert!(ENDED_RETOLD_MICROS_MAX < ENDED_KEPT_MICROS_MAX);
+const _: () = assert!(GATEWAYS_MAX > SESSIONS_MAX, "every gateway that can be connected is known");
 const _: () = assert!(ENDED_RETOLD_MAX <= ENDED_KEPT_MAX);
 const _: () = assert!(SEAT_HOLDS_MAX <= CONTACTS_LIVE_MAX && GATEWAY_SESSIONS_MAX <= SESSIONS_MAX);
 const _: () = assert!(COMMAND_REASON_BYTES_MAX < FRAME_BYTES_MAX);

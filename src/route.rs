@@ -227,6 +227,25 @@ fn compare_dialled(heard: &Classification, decision: &mut Decision) {
     }
 }
 
+/// The answer when deciding itself failed: the room that answers when nothing is known. As simple as can be.
+pub fn last_resort(snapshot: &Snapshot) -> Decision {
+    let tables = &*snapshot.tables;
+    let mut decision = Decision::blank(tables.version, snapshot.number);
+    let room = tables.dispatchers.answering_nothing.unwrap_or_else(|| tables.dispatchers.fallback(Service::Police));
+    let service = tables.dispatchers.get(room).map_or(Service::Police, |row| row.service);
+    let mut chain = ArrayVec::new();
+    chain.push(room);
+    let last = tables.dispatchers.fallback(service);
+    if last != room {
+        chain.push(last);
+    }
+    decision.services.push(Assigned { service, dispatcher: room, area: None, probability: None, lead: true, chain });
+    decision.priority = Some(1);
+    decision.note(Discrepancy::Internal);
+    decision.because(Step::Fallback, tables.dispatcher_id(room));
+    decision
+}
+
 /// The decision with names, for everyone who outlives the tables.
 pub fn record(tables: &Tables, decision: &Decision) -> DecisionRecord {
     let room = |index: &DispatcherIndex| tables.dispatcher_id(*index);

@@ -35,8 +35,8 @@ pub struct ExplainArgs {
 }
 
 pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
-    let tables = edge::tables::load_or_shipped(args.tables.as_deref())?;
-    let snapshot = Snapshot::of(tables);
+    let loaded = edge::tables::load_or_shipped(args.tables.as_deref())?;
+    let snapshot = Snapshot::of(loaded.tables);
     let stdin = std::io::stdin();
     if stdin.is_terminal() {
         eprintln!("najda: reading contacts from the keyboard, one JSON object a line; Ctrl-D ends");

@@ -1,6 +1,10 @@
 //! The command line: one file per command of the binary.
 
 pub mod explain;
+pub mod serve;
+pub mod tables;
+pub mod tables_check;
+pub mod tables_import;
 
 use std::process::ExitCode;
 
@@ -25,7 +29,11 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Serve(serve::ServeArgs),
     Explain(explain::ExplainArgs),
+    /// Check, import, build, publish, show and compare table sets.
+    #[command(subcommand)]
+    Tables(tables::TablesCommand),
 }
 
 /// Runs the command and answers with its exit code.
@@ -34,6 +42,8 @@ enum Command {
 /// What a person should read; printed by `main` with its causes.
 pub fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command {
+        Command::Serve(args) => serve::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Tables(command) => tables::run(command),
     }
 }

@@ -8,3 +8,5 @@ pub mod certs;
 pub mod sessions;
 pub mod ingress;
 pub mod console;
+pub mod metrics;
+pub mod run;

@@ -30,12 +30,12 @@ use super::sessions::SessionRegistry;
 use crate::client::CloseCode;
 use crate::client::transport::Identity;
 use crate::contact::Contact;
-use crate::decision::DecisionRecord;
+use crate::decision::{Decision, DecisionRecord, DispatcherIndex};
 use crate::deliver::{DispatcherState, Fact, Target};
 use crate::engine::{Config as EngineConfig, Engine, Input, Output, Outputs, Room, Rooms};
 use crate::journal::entry::Entry;
 use crate::limits::{COMMIT_BYTES_MAX, COMMIT_ENTRIES_MAX, ENGINE_QUEUE_MAX, PENDING_ENTRIES_MAX, SESSION_QUEUE_MAX};
-use crate::route::{record, route};
+use crate::route::{last_resort, record, route};
 use crate::store::{Batch, BlobName, Claim, Notice, Partition, RejectedWhy, Store};
 use crate::tables::compiled;
 use crate::tables::published::{Published, Retired};
@@ -126,11 +126,8 @@ impl Node {
         let started = Started { facts: fact_count, live_contacts: engine.live_contacts(), read: began.elapsed() };
 
         let states = engine.published().1;
-        let snapshot = Snapshot {
-            states: Arc::new(States::of(&tables, &states)),
-            tables: Arc::clone(&tables),
-            number: engine.published().0,
-        };
+        let snapshot =
+            Snapshot { states: Arc::new(States::of(&tables, &states)), tables: Arc::clone(&tables), number: engine.published().0 };
         let published = Arc::new(Published::new(snapshot));
         let (inputs_in, inputs) = bounded(ENGINE_QUEUE_MAX);
         let (control_in, control) = bounded(16);
@@ -226,14 +223,18 @@ impl NodeCore {
         let began = std::time::Instant::now();
         let decision = route(&snapshot, contact, now);
         self.stages.decided(began.elapsed());
-        let targets = decision.lead().map_or(&[][..], |lead| &lead.chain).iter();
-        let target = |index| {
-            let room = snapshot.tables.dispatchers.get(index)?;
-            Some(Target { dispatcher: room.id, service: room.service, uri: room.uri.clone() })
-        };
-        let targets = targets.filter_map(|index| target(*index)).collect();
-        Decided { decision: Arc::new(record(&snapshot.tables, &decision)), targets }
+        decided(&snapshot, &decision)
     }
+}
+
+/// A decision with names, and where its voice goes in order.
+fn decided(snapshot: &Snapshot, decision: &Decision) -> Decided {
+    let chain = decision.lead().map_or(&[][..], |lead| &lead.chain);
+    let target = |index: &DispatcherIndex| {
+        let room = snapshot.tables.dispatchers.get(*index)?;
+        Some(Target { dispatcher: room.id, service: room.service, uri: room.uri.clone() })
+    };
+    Decided { decision: Arc::new(record(&snapshot.tables, decision)), targets: chain.iter().filter_map(target).collect() }
 }
 
 impl Core for NodeCore {
@@ -243,8 +244,7 @@ impl Core for NodeCore {
 
     fn last_resort(&self, _contact: &Contact) -> Decided {
         let snapshot = self.published.load();
-        let (decision, targets) = crate::route::last_resort(&snapshot);
-        Decided { decision: Arc::new(decision), targets }
+        decided(&snapshot, &last_resort(&snapshot))
     }
 
     fn submit(&self, input: Input) -> Result<(), Input> {
@@ -436,7 +436,7 @@ impl EngineThread {
                 Output::Append { seq, fact } => self.pending.push(entry_of(seq, &fact)),
                 Output::Reroute { contact, revision } => reroute(&self.runtime, &self.core, contact, revision),
                 Output::Publish { snapshot, states } => swap(&self.core, &self.tables, &self.retired, snapshot, &states),
-                Output::Close { session } => self.core.registry.close(session, CloseCode::Protocol),
+                Output::Close { session } => self.core.registry.close(session, CloseCode::EngineClosed),
             }
         }
     }
@@ -452,7 +452,8 @@ impl EngineThread {
             let count = fits.count().max(1);
             let rest = self.pending.split_off(count);
             let entries = std::mem::replace(&mut self.pending, rest);
-            let lost = self.lost_from_seq.filter(|lost| entries.first().is_some_and(|first| *lost < first.seq && self.hole_is_open(first.seq)));
+            let lost =
+                self.lost_from_seq.filter(|lost| entries.first().is_some_and(|first| *lost < first.seq && self.hole_is_open(first.seq)));
             let batch = match lost {
                 Some(lost) => Batch::after_loss(&self.claim, lost, entries),
                 None => Batch::new(&self.claim, entries),
@@ -495,7 +496,11 @@ impl EngineThread {
 
 fn entry_of(seq: u64, fact: &Fact) -> Entry {
     let mut bytes = Vec::with_capacity(512);
-    encode_fact(fact, &mut bytes);
+    if let Err(error) = encode_fact(fact, &mut bytes) {
+        // Every bound of a fact is checked where it is made; the number must be used all the same.
+        tracing::error!(seq, %error, "a fact cannot be encoded; the journal holds its place without it");
+        bytes.clear();
+    }
     Entry::of(seq, fact, bytes)
 }
 

@@ -50,8 +50,9 @@ impl Engine {
                 }
                 if let Some(seat) = part.holder {
                     tally.holds.entry(seat).or_default().insert(offer);
-                    let room = self.core.floor.seat(seat).map(|live| live.room);
-                    *room.map_or(&mut 0, |room| tally.loads.entry((room, life.test)).or_default()) += 1;
+                    if let Some(live) = self.core.floor.seat(seat) {
+                        *tally.loads.entry((live.room, life.test)).or_default() += 1;
+                    }
                 } else if part.accepted.is_none() {
                     part.asked_rooms().for_each(|room| *tally.loads.entry((room, life.test)).or_default() += 1);
                     tally.waiting.insert((life.arrived, offer));

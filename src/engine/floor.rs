@@ -11,7 +11,8 @@ use super::{Rooms, SessionId};
 use crate::contact::ContactKey;
 use crate::deliver::{Ending, OfferId, Seat};
 use crate::limits::{
-    CAPACITY_DEFAULT, ENDED_RETOLD_MAX, ENDED_RETOLD_MICROS_MAX, GATEWAY_SESSIONS_MAX, ROOMS_MAX, SEATS_MAX, TAKE_MICROS_DEFAULT,
+    CAPACITY_DEFAULT, ENDED_KEPT_MICROS_MAX, ENDED_RETOLD_MAX, ENDED_RETOLD_MICROS_MAX, GATEWAY_SESSIONS_MAX, GATEWAYS_MAX, ROOMS_MAX,
+    SEATS_MAX, TAKE_MICROS_DEFAULT,
 };
 use crate::units::{ContactId, DispatcherId, Name, TablesVersion, Timestamp};
 
@@ -272,23 +273,27 @@ impl Floor {
         self.gateways.entry(gateway).or_default().contacts.insert(contact);
     }
 
-    /// Keeps the end for a gateway that reconnects. The oldest leave when they are old, and beyond a bound; true when one left too early.
+    /// Keeps the end for a gateway that reconnects, as long as it is new and there is room. True when one was forgotten that its
+    /// gateway cannot have heard.
     pub fn contact_ended(&mut self, notice: EndNotice) -> bool {
-        let live = self.gateways.entry(notice.key.gateway).or_default();
-        let now = notice.at;
+        let (now, gateway) = (notice.at, notice.key.gateway);
+        let crowded = self.gateways.len() > GATEWAYS_MAX;
+        let live = self.gateways.entry(gateway).or_default();
+        let away = live.sessions.is_empty();
         live.contacts.remove(&notice.contact);
         live.ended.push_back(notice);
-        let mut early = false;
+        let keep_micros = if away { ENDED_KEPT_MICROS_MAX } else { ENDED_RETOLD_MICROS_MAX };
+        let count_max = if away && crowded { 0 } else { ENDED_RETOLD_MAX };
+        let mut unheard = false;
         while let Some(first) = live.ended.front() {
-            let old = now.micros_since(first.at) > ENDED_RETOLD_MICROS_MAX && !live.sessions.is_empty();
-            let over = live.ended.len() > ENDED_RETOLD_MAX;
-            if !old && !over {
+            if live.ended.len() <= count_max && now.micros_since(first.at) <= keep_micros {
                 break;
             }
-            early |= !old && live.sessions.is_empty();
+            unheard |= away;
             live.ended.pop_front();
         }
-        early
+        self.forget_gateway(&gateway);
+        unheard
     }
 
     fn forget_gateway(&mut self, gateway: &Name) {

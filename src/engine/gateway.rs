@@ -60,6 +60,10 @@ impl Engine {
             self.core.counters.decisions_stale += 1;
             return;
         }
+        // Evidence may raise, never lower: words of a test do not make one of a caller, nor does a decision that names nobody.
+        let lowers = !life.test && (decision.test || decision.services.is_empty());
+        self.core.counters.decisions_lowering += u64::from(lowers);
+        let decision = if lowers { Arc::clone(&life.decision) } else { decision };
         self.core.decide_again(life, decision, out);
     }
 

@@ -445,3 +445,52 @@ pub(super) fn is_same_but_for_evidence(a: &Contact, b: &Contact) -> bool {
         && less.claims.iter().all(|claim| more.claims.contains(claim))
         && less.signals.iter().all(|signal| more.signals.contains(signal))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contact::{ClaimSource, ContactKey, Door, Place, Whose};
+    use crate::geo::point::Point;
+    use crate::units::Ppm;
+
+    fn contact() -> Arc<Contact> {
+        Arc::new(Contact::new(ContactId(1), ContactKey::default(), Timestamp::default(), Door::App))
+    }
+
+    fn claim(source: ClaimSource, age_secs: u32) -> LocationClaim {
+        let place = Place::point(Point::default());
+        LocationClaim { whose: Whose::Caller, place, source, age_secs, confidence: Ppm::ONE }
+    }
+
+    #[test]
+    fn a_better_claim_takes_the_place_of_the_worst_and_a_worse_one_is_cut() {
+        let mut contact = contact();
+        let cells = (0..CLAIMS_MAX as u32).map(|age| claim(ClaimSource::ServingCell, age)).collect();
+        merge(&mut contact, &Evidence { claims: cells, ..Evidence::default() });
+        let better = Evidence { claims: vec![claim(ClaimSource::DeviceFix, 0)], ..Evidence::default() };
+        merge(&mut contact, &better);
+        assert_eq!((contact.claims.len(), contact.claims.last()), (CLAIMS_MAX, better.claims.first()));
+        let fixes = (1..CLAIMS_MAX as u32).map(|age| claim(ClaimSource::DeviceFix, age)).collect();
+        merge(&mut contact, &Evidence { claims: fixes, ..Evidence::default() });
+        merge(&mut contact, &Evidence { claims: vec![claim(ClaimSource::ServingCell, 99)], ..Evidence::default() });
+        assert!(contact.claims.iter().all(|claim| claim.source == ClaimSource::DeviceFix));
+        assert_eq!(contact.oddities, [Oddity::ClaimsCut]);
+    }
+
+    #[test]
+    fn what_is_already_known_is_no_news() {
+        let mut contact = contact();
+        let evidence = Evidence { claims: vec![claim(ClaimSource::Civic, 1)], lang: Some(*b"ur"), ..Evidence::default() };
+        assert!(merge(&mut contact, &evidence).is_some());
+        assert!(merge(&mut contact, &evidence).is_none());
+    }
+
+    #[test]
+    fn a_contact_with_more_evidence_is_the_same_and_one_with_other_evidence_is_not() {
+        let (plain, mut more, mut other) = (contact(), contact(), contact());
+        merge(&mut more, &Evidence { signals: vec![Signal::MenuKey(1)], ..Evidence::default() });
+        merge(&mut other, &Evidence { signals: vec![Signal::MenuKey(2)], ..Evidence::default() });
+        assert!(is_same_but_for_evidence(&plain, &more) && is_same_but_for_evidence(&more, &plain));
+        assert!(!is_same_but_for_evidence(&more, &other));
+    }
+}

@@ -10,7 +10,7 @@
 //! # Invariants
 //! - An offer goes out at once and says that it is unconfirmed. A promise (`Durable`, `Taken`, `Accepted`, `Closed`, `Ended`) is
 //!   spoken only by a function that was given a journal receipt (`receipt.rs`).
-//! - Whatever a promise is about was changed by a [`Fact`] first, and by nothing else ([`life`], `Life::apply`): the journal alone
+//! - Whatever a promise is about was changed by a [`Fact`] first, and by nothing else (`life.rs`, `Life::apply`): the journal alone
 //!   rebuilds it.
 //! - An offer nobody has taken is on the screen of a seat that was asked, or it is counted in [`Engine::alarms`].
 //! - A call that somebody has taken or answered moves only when a person takes it elsewhere.
@@ -170,7 +170,8 @@ pub enum Output {
         contact: Arc<Contact>,
         revision: u32,
     },
-    /// Publish a new snapshot under this number, with these states, sorted by id. Who is not named is active.
+    /// Publish a new snapshot under this number, with these states, sorted by id. Who is not named is active. Numbers rise within one
+    /// run; after a crash, those of changes the journal never held are given again.
     Publish {
         snapshot: u64,
         states: Vec<(DispatcherId, DispatcherState)>,
@@ -316,6 +317,8 @@ pub struct Counters {
     pub evidence_undecided: u64,
     pub redecided: u64,
     pub decisions_stale: u64,
+    /// New decisions that would have made a test of a caller, or named nobody: the evidence was kept, the decision was not.
+    pub decisions_lowering: u64,
     pub overdue: u64,
     pub store_failures: u64,
     pub promises_kept: u64,

@@ -5,7 +5,7 @@
 use arrayvec::ArrayVec;
 
 use super::grid::{Grid, Only};
-use super::point::{BBox, Point, distance_cm, offset, plane_cm};
+use super::point::{BBox, Point, cm_to_lat_e7, cm_to_lon_e7, distance_cm, moved, offset, plane_cm};
 use super::ring;
 use super::trig::{self, SINE_BITS};
 use crate::limits::{CANDIDATES_MAX, CLAIM_VERTICES_MAX, SHAPE_RADIUS_CM_MAX};
@@ -197,21 +197,9 @@ impl Shape {
         match self {
             Self::Point(point) => each(*point),
             Self::Circle { center, radius_cm: 0 } => each(*center),
-            Self::Circle { center, radius_cm } => {
-                for (root, turn) in spiral(count) {
-                    let radius = (i64::from(*radius_cm) * root) >> 16;
-                    each(polar(*center, radius, turn));
-                }
-            }
+            Self::Circle { center, radius_cm } => oval_samples(*center, *radius_cm, *radius_cm, 0, count, &mut each),
             Self::Ellipse { center, semi_major_cm, semi_minor_cm, orientation_mdeg } => {
-                let axis = trig::turn_from_mdeg(*orientation_mdeg);
-                for (root, turn) in spiral(count) {
-                    let along = ((i64::from(*semi_major_cm) * root) >> 16) * trig::cos(turn) >> SINE_BITS;
-                    let aside = ((i64::from(*semi_minor_cm) * root) >> 16) * trig::sin(turn) >> SINE_BITS;
-                    let north = (along * trig::cos(axis) - aside * trig::sin(axis)) >> SINE_BITS;
-                    let east = (along * trig::sin(axis) + aside * trig::cos(axis)) >> SINE_BITS;
-                    each(offset(*center, north, east));
-                }
+                oval_samples(*center, *semi_major_cm, *semi_minor_cm, *orientation_mdeg, count, &mut each);
             }
             Self::ArcBand { center, inner_cm, outer_cm, start_mdeg, opening_mdeg } => {
                 let band = Band::new(*center, *inner_cm, *outer_cm, *start_mdeg, *opening_mdeg);
@@ -307,12 +295,44 @@ pub fn overlap(grid: &Grid, shape: &Shape, inflate_cm: u32, shares: &mut Shares)
 /// Owners counted before the largest are kept.
 const OWNERS_COUNTED_MAX: usize = 64;
 
-/// Points of a spiral that covers a disc evenly: the root of the share of the surface within, as a 16-bit fraction, and a turn.
-fn spiral(count: u32) -> impl Iterator<Item = (i64, u32)> {
-    (0..count).map(move |index| {
-        let square = ((u64::from(index) * 2 + 1) << 32) / (u64::from(count) * 2);
-        (square.isqrt() as i64, GOLDEN_TURN.wrapping_mul(index))
-    })
+/// Lays the spiral over an ellipse: one multiplication for each axis and coordinate.
+fn oval_samples(center: Point, major_cm: u32, minor_cm: u32, orientation_mdeg: u32, count: u32, each: &mut dyn FnMut(Point)) {
+    let turn = trig::turn_from_mdeg(orientation_mdeg);
+    let (sin, cos) = (trig::sin(turn), trig::cos(turn));
+    let part = |cm: u32, of: i64| (i64::from(cm) * of) >> SINE_BITS;
+    let (lat, lon) = (|cm| cm_to_lat_e7(cm, center.lat_e7), |cm| cm_to_lon_e7(cm, center.lat_e7));
+    let (major_lat, major_lon) = (lat(part(major_cm, cos)), lon(part(major_cm, sin)));
+    let (minor_lat, minor_lon) = (lat(-part(minor_cm, sin)), lon(part(minor_cm, cos)));
+    let mut lay = |(along, aside): (i32, i32)| {
+        let (along, aside) = (i64::from(along), i64::from(aside));
+        // Steps of at most 3.6e9 times a 30-bit fraction, two of them.
+        let north = (major_lat * along + minor_lat * aside) >> SINE_BITS;
+        let east = (major_lon * along + minor_lon * aside) >> SINE_BITS;
+        each(moved(center, north, east));
+    };
+    if count == OVERLAP_SAMPLES {
+        SPIRAL.iter().for_each(|unit| lay(*unit));
+    } else {
+        (0..count).for_each(|index| lay(spiral(index, count)));
+    }
+}
+
+static SPIRAL: [(i32, i32); OVERLAP_SAMPLES as usize] = {
+    let mut points = [(0, 0); OVERLAP_SAMPLES as usize];
+    let mut index = 0;
+    while index < OVERLAP_SAMPLES {
+        points[index as usize] = spiral(index, OVERLAP_SAMPLES);
+        index += 1;
+    }
+    points
+};
+
+/// The `index`-th of `count` points of a spiral that covers the unit disc evenly, as [`SINE_BITS`] fractions.
+const fn spiral(index: u32, count: u32) -> (i32, i32) {
+    // The radius is the root of the share of the surface within.
+    let radius = (((index as u128 * 2 + 1) << (2 * SINE_BITS)) / (count as u128 * 2)).isqrt() as f64;
+    let angle = GOLDEN_TURN.wrapping_mul(index) as f64 / 4_294_967_296.0 * 2.0 * core::f64::consts::PI;
+    ((radius * trig::series_cos(angle)) as i32, (radius * trig::series_cos(angle - core::f64::consts::FRAC_PI_2)) as i32)
 }
 
 /// The middle of the `index`-th of `count` equal parts, as a 32-bit fraction.
@@ -352,7 +372,7 @@ impl Band {
     fn at(&self, out: u32, around: u32) -> Point {
         let (inner, outer) = (u128::from(self.inner_cm), u128::from(self.outer_cm));
         let square = inner * inner + (((outer * outer - inner * inner) * u128::from(out)) >> 32);
-        let turn = (u128::from(self.opening) * u128::from(around) >> 32) as u32;
+        let turn = ((u128::from(self.opening) * u128::from(around)) >> 32) as u32;
         polar(self.center, (square as u64).isqrt() as i64, self.start.wrapping_add(turn))
     }
 

@@ -14,3 +14,4 @@ pub mod grid;
 pub mod edges;
 pub mod area;
 pub mod makani;
+pub mod tiling;

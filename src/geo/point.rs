@@ -180,8 +180,8 @@ pub fn box_distance_cm(point: Point, bbox: &BBox) -> u32 {
     let steepest = point.lat_e7.unsigned_abs().max(bbox.min.lat_e7.unsigned_abs()).max(bbox.max.lat_e7.unsigned_abs());
     let lon = trig::scale(steepest.min(Point::LAT_E7_MAX as u32) as i32).lon;
     let lat = trig::scale(0).lat;
-    let north = (i64::from(near.lat_e7) - i64::from(point.lat_e7)).abs() * i64::from(lat) >> SCALE_BITS;
-    let east = lon_way(point.lon_e7, near.lon_e7).abs() * i64::from(lon) >> SCALE_BITS;
+    let north = ((i64::from(near.lat_e7) - i64::from(point.lat_e7)).abs() * i64::from(lat)) >> SCALE_BITS;
+    let east = (lon_way(point.lon_e7, near.lon_e7).abs() * i64::from(lon)) >> SCALE_BITS;
     let (north, east) = (north.min(LEG_CM_MAX), east.min(LEG_CM_MAX));
     let cm = ((north * north + east * east) as u64).isqrt();
     cm.saturating_sub(cm / 256 + 2) as u32
@@ -189,13 +189,17 @@ pub fn box_distance_cm(point: Point, bbox: &BBox) -> u32 {
 
 /// The point `north_cm` north and `east_cm` east of `from`, kept on the globe.
 pub fn offset(from: Point, north_cm: i64, east_cm: i64) -> Point {
-    let lat = (i64::from(from.lat_e7) + cm_to_lat_e7(north_cm, from.lat_e7))
-        .clamp(-i64::from(Point::LAT_E7_MAX), i64::from(Point::LAT_E7_MAX)) as i32;
-    let lon = i64::from(from.lon_e7).saturating_add(cm_to_lon_e7(east_cm, from.lat_e7));
-    let full = 2 * i64::from(Point::LON_E7_MAX);
-    let half = i64::from(Point::LON_E7_MAX);
-    let lon = if (-half..=half).contains(&lon) { lon } else { (lon + half).rem_euclid(full) - half };
-    Point { lat_e7: lat, lon_e7: lon as i32 }
+    moved(from, cm_to_lat_e7(north_cm, from.lat_e7), cm_to_lon_e7(east_cm, from.lat_e7))
+}
+
+/// The point some 1e-7 degrees north and east of `from`: cut at the poles, carried on beyond the 180th meridian.
+#[inline]
+pub fn moved(from: Point, north_e7: i64, east_e7: i64) -> Point {
+    let (pole, half) = (i64::from(Point::LAT_E7_MAX), i64::from(Point::LON_E7_MAX));
+    let lat = i64::from(from.lat_e7).saturating_add(north_e7).clamp(-pole, pole);
+    let lon = i64::from(from.lon_e7).saturating_add(east_e7);
+    let lon = if (-half..=half).contains(&lon) { lon } else { lon.saturating_add(half).rem_euclid(2 * half) - half };
+    Point { lat_e7: lat as i32, lon_e7: lon as i32 }
 }
 
 /// Degrees of latitude in a distance, at a latitude.

@@ -96,7 +96,7 @@ const fn scales() -> [Scale; SCALE_STEPS + 1] {
 }
 
 /// The cosine by its power series; good to the last digits for the few turns asked of it.
-const fn series_cos(angle: f64) -> f64 {
+pub(super) const fn series_cos(angle: f64) -> f64 {
     let mut reduced = angle;
     while reduced > PI {
         reduced -= 2.0 * PI;

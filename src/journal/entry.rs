@@ -67,6 +67,7 @@ fn contact_of(fact: &Fact) -> Option<ContactId> {
         | Fact::Taken { offer, .. }
         | Fact::Accepted { offer, .. }
         | Fact::Waiting { offer, .. }
+        | Fact::Declined { offer, .. }
         | Fact::Closed { offer, .. } => Some(offer.contact),
         Fact::State { .. } | Fact::Tables { .. } => None,
     }
@@ -87,6 +88,7 @@ const fn kind_of(fact: &Fact) -> u8 {
         Fact::Ended { .. } => 9,
         Fact::State { .. } => 10,
         Fact::Tables { .. } => 11,
+        Fact::Declined { .. } => 12,
     }
 }
 

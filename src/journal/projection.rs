@@ -142,9 +142,7 @@ pub fn change_of(fact: &Fact) -> Option<ProjectionChange> {
             seat: None,
             ending: None,
         }))),
-        Fact::Redecided { contact, decision, .. } => {
-            Some(ProjectionChange::Redecided { contact: *contact, routed: Routed::of(decision) })
-        }
+        Fact::Redecided { contact, decision, .. } => Some(ProjectionChange::Redecided { contact: *contact, routed: Routed::of(decision) }),
         Fact::Taken { offer, seat, .. } => moved(offer, RowState::Taken, Some(seat)),
         Fact::Accepted { offer, seat, .. } => moved(offer, RowState::Accepted, Some(seat)),
         Fact::Waiting { offer, .. } => moved(offer, RowState::Waiting, None),
@@ -152,6 +150,11 @@ pub fn change_of(fact: &Fact) -> Option<ProjectionChange> {
         Fact::Ended { contact, ending, .. } => {
             Some(ProjectionChange::Ended { contact: *contact, ending: Name::new(ending.word()).unwrap_or_default() })
         }
-        Fact::Answered { .. } | Fact::Asked { .. } | Fact::HungUp { .. } | Fact::State { .. } | Fact::Tables { .. } => None,
+        Fact::Answered { .. }
+        | Fact::Asked { .. }
+        | Fact::Declined { .. }
+        | Fact::HungUp { .. }
+        | Fact::State { .. }
+        | Fact::Tables { .. } => None,
     }
 }

@@ -24,7 +24,8 @@ use crate::units::{Name, TablesVersion, Timestamp};
 /// # Errors
 /// Every defect found, none of them a warning; the set in force keeps serving.
 pub fn build(files: &Files) -> Result<Tables, Vec<Defect>> {
-    let (source, mut defects) = Source::parse(files);
+    let (source, defects) = Source::parse(files);
+    let mut defects = super::check::check_with(&source, defects).defects;
     defects.retain(|defect| !defect.warning);
     if !defects.is_empty() {
         return Err(defects);

@@ -1,6 +1,8 @@
 //! The routing tables: rows a control room can read and diff, compiled into one immutable snapshot.
 
 pub mod source;
+pub mod check;
+pub mod import;
 pub mod types;
 pub mod numbers;
 pub mod plans;
@@ -9,6 +11,6 @@ pub mod dispatchers;
 pub mod identities;
 pub mod snapshot;
 pub mod ground;
-pub mod build;
 pub mod compiled;
+pub mod build;
 pub mod published;

@@ -508,18 +508,26 @@ pub fn read_csv<T: DeserializeOwned>(file: &str, bytes: &[u8], defects: &mut Vec
         let record = match record {
             Ok(record) => record,
             Err(error) => {
-                let line = error.position().map_or(0, |position| position.line());
+                let line = error.position().map_or(0, |position| line_of(bytes, position));
                 defects.push(defect(file, line, "bad_row", error.to_string(), "give the row as many fields as the header has"));
                 continue;
             }
         };
-        let line = record.position().map_or(0, |position| position.line());
+        let line = record.position().map_or(0, |position| line_of(bytes, position));
         match record.deserialize(Some(&headers)) {
             Ok(value) => rows.push(Row { file: file.to_owned(), line, value }),
             Err(error) => defects.push(defect(file, line, "bad_row", error.to_string(), "see routing-tables/SCHEMA.md for this column")),
         }
     }
     rows
+}
+
+/// The line a record stands on: the reader's position is before the comments and blank lines above it.
+fn line_of(bytes: &[u8], position: &csv::Position) -> u64 {
+    let from = usize::try_from(position.byte()).unwrap_or(usize::MAX);
+    let above = bytes.get(from..).unwrap_or_default().split(|byte| *byte == b'\n');
+    let skipped = above.take_while(|line| line.starts_with(b"#") || line.iter().all(u8::is_ascii_whitespace)).count();
+    position.line() + skipped as u64
 }
 
 fn read_features(files: &Files, file: &str, property: &str, required: bool, defects: &mut Vec<Defect>) -> Vec<Row<Feature>> {

@@ -1,4 +1,9 @@
-mod geography;
-mod tilings;
 mod doors;
+mod engine;
 mod frames;
+mod geography;
+mod life;
+mod stage;
+mod tables_check;
+mod tables_import;
+mod tilings;

@@ -155,8 +155,7 @@ impl MemoryStore {
     fn with_plan(disk: MemoryDisk, plan: Option<FaultPlan>, listener: Listener) -> Self {
         let faults = Faults { plan: plan.map(|plan| (plan, SplitMix(plan.seed))), ..Faults::default() };
         let health = Health { writing: true, segment_number: 1, ..Health::default() };
-        let desk =
-            Desk { gate: Gate::default(), pending: VecDeque::new(), pending_entries: 0, pending_bytes: 0, faults, listener, health };
+        let desk = Desk { gate: Gate::default(), pending: VecDeque::new(), pending_entries: 0, pending_bytes: 0, faults, listener, health };
         Self { disk, desk: Mutex::new(desk) }
     }
 
@@ -347,10 +346,8 @@ impl Store for MemoryStore {
         let most = entry_count_max.clamp(1, READ_ENTRIES_MAX);
         let before = log.rows.range(..from_seq).next_back();
         let genesis = Anchor { seq: 0, hash: ChainHash::genesis(partition.number()) };
-        let start = before.map_or(genesis, |(_, (entry, hash))| Anchor {
-            seq: Hole::of(entry).map_or(entry.seq, |hole| hole.last_seq),
-            hash: *hash,
-        });
+        let start = before
+            .map_or(genesis, |(_, (entry, hash))| Anchor { seq: Hole::of(entry).map_or(entry.seq, |hole| hole.last_seq), hash: *hash });
         let mut walk = Verifier::after(start);
         for (entry, hash) in log.rows.range(from_seq..).map(|(_, row)| row) {
             if page.entries.len() + page.holes.len() + page.breaks.len() >= most {

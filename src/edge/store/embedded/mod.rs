@@ -100,8 +100,7 @@ impl EmbeddedStore {
         let blobs = Blobs::open(&config.folder)?;
         let newest = Newest::open(&config.folder)?;
         let archive = Arc::new(Archive::open(config.folder.clone())?);
-        let bounds =
-            Bounds { entry_count_max: config.backlog_entries_max as u64, byte_count_max: config.backlog_bytes_max as u64 };
+        let bounds = Bounds { entry_count_max: config.backlog_entries_max as u64, byte_count_max: config.backlog_bytes_max as u64 };
         let inbox = Arc::new(Inbox::new(bounds));
         inbox.counters.segment.store(newest.number, Ordering::Relaxed);
         let parker = Parker::new();

@@ -348,7 +348,8 @@ impl Projector {
             let _held = held;
             keep_up(&parker, &stopped, &inbox, &archive, &project);
         });
-        let thread = spawned.map_err(|error| StoreError::DiskFailed { doing: "start the rows' thread", cause: error.to_string().into() })?;
+        let thread =
+            spawned.map_err(|error| StoreError::DiskFailed { doing: "start the rows' thread", cause: error.to_string().into() })?;
         Ok(Self { stop, unparker, thread: Some(thread) })
     }
 

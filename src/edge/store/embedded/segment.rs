@@ -148,9 +148,8 @@ pub(super) fn chain_starts(conn: &Connection) -> rusqlite::Result<Vec<(Partition
 /// The ends of the chain that were noted when it was claimed.
 pub(super) fn anchors(conn: &Connection, partition: Partition) -> rusqlite::Result<Vec<Anchor>> {
     let mut all = conn.prepare_cached("SELECT head_seq, head_hash FROM epochs WHERE partition = ? ORDER BY epoch")?;
-    let rows = all.query_map([partition.number()], |row| {
-        Ok(Anchor { seq: row.get::<_, i64>(0)?.cast_unsigned(), hash: ChainHash(row.get(1)?) })
-    })?;
+    let rows =
+        all.query_map([partition.number()], |row| Ok(Anchor { seq: row.get::<_, i64>(0)?.cast_unsigned(), hash: ChainHash(row.get(1)?) }))?;
     rows.collect()
 }
 
@@ -197,8 +196,7 @@ pub(super) fn scan(
     last_seq: u64,
     mut each: impl FnMut(Entry, ChainHash) -> bool,
 ) -> rusqlite::Result<()> {
-    let sql =
-        format!("SELECT seq, at, contact, kind, hash, bytes FROM log_{} WHERE seq BETWEEN ? AND ? ORDER BY seq", partition.number());
+    let sql = format!("SELECT seq, at, contact, kind, hash, bytes FROM log_{} WHERE seq BETWEEN ? AND ? ORDER BY seq", partition.number());
     let mut all = conn.prepare_cached(&sql)?;
     let mut rows = all.query([from_seq.cast_signed(), last_seq.min(Entry::SEQ_MAX).cast_signed()])?;
     while let Some(row) = rows.next()? {

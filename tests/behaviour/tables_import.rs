@@ -1,0 +1,1 @@
+//! An authority's own boundaries in place of the shipped ones.
