@@ -29,7 +29,7 @@ enum CertsCommand {
 /// the certificates it signs.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  najda certs dev                                   everything the shipped tables need, in najda-certs/
+  najda certs dev                                   everything the shipped tables need, in certs/
   najda certs dev --dir c --role console/DU-POL/1   one seat more; the authority in c/ is used again
   najda certs dev --role gateway/g1 --role load-test/gateway/g1 --role ops/sara
 
@@ -38,7 +38,7 @@ gateway for every trunk, seat 1 of every dispatcher, and the same of both for lo
 the old one stays good until it expires.")]
 pub struct DevArgs {
     /// Folder of the certificates; made when it is not there, closed to everybody but its owner.
-    #[arg(long, value_name = "DIR", default_value = "najda-certs")]
+    #[arg(long, value_name = "DIR", default_value = "certs")]
     dir: PathBuf,
     /// Make only this role; may be given several times.
     #[arg(long, value_name = "ROLE", value_parser = |text: &str| Role::parse(text).map_err(|error| error.to_string()))]
@@ -51,7 +51,7 @@ pub struct DevArgs {
 pub fn run(args: &CertsArgs) -> Result<ExitCode> {
     let CertsCommand::Dev(args) = &args.command;
     let roles = if args.role.is_empty() {
-        default_roles(&*edge::tables::load_or_shipped(args.tables.as_deref())?)
+        default_roles(&*edge::tables::load_or_shipped(args.tables.as_deref())?.tables)
     } else {
         args.role.clone()
     };

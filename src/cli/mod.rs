@@ -1,6 +1,9 @@
 //! The command line: one file per command of the binary.
 
+pub mod certs;
+pub mod demo;
 pub mod explain;
+pub mod screen;
 pub mod serve;
 pub mod tables;
 pub mod tables_check;
@@ -29,7 +32,9 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::DemoArgs),
     Serve(serve::ServeArgs),
+    Certs(certs::CertsArgs),
     Explain(explain::ExplainArgs),
     /// Check, import, build, publish, show and compare table sets.
     #[command(subcommand)]
@@ -42,6 +47,8 @@ enum Command {
 /// What a person should read; printed by `main` with its causes.
 pub fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command {
+        Command::Demo(args) => demo::run(&args),
+        Command::Certs(args) => certs::run(&args),
         Command::Serve(args) => serve::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Tables(command) => tables::run(command),
