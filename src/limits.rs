@@ -172,6 +172,21 @@ pub const SEND_WINDOW_BYTES_MAX: usize = 512 * 1024;
 /// Entries the engine thread keeps while the store takes none, beside the store's own backlog. Beyond it the loss is declared.
 pub const PENDING_ENTRIES_MAX: usize = 262_144;
 
+/// Bytes of one folded word of a text; a longer one is compared by its beginning. No term of any lexicon comes near.
+pub const WORD_BYTES_MAX: usize = 96;
+/// Words of one text. A word and what parts it from the next take two bytes.
+pub const TEXT_WORDS_MAX: usize = TEXT_BYTES_MAX / 2 + 1;
+/// Words of one term of a lexicon, gaps included.
+pub const TERM_WORDS_MAX: usize = 8;
+/// Terms found in one text before they are weighed and the count starts again.
+pub const TERM_HITS_MAX: usize = 192;
+/// Incident types kept from one text; the weakest goes first.
+pub const TYPES_HEARD_MAX: usize = 16;
+/// Incident types in one classification, best first.
+pub const TYPES_MAX: usize = 8;
+
+const _: () = assert!(TYPES_MAX <= TYPES_HEARD_MAX);
+const _: () = assert!(TEXT_BYTES_MAX <= u16::MAX as usize, "places in a text are two bytes");
 const _: () = assert!(HEARTBEAT_MICROS * 3 < LEASE_MICROS_MAX);
 const _: () = assert!(NEIGHBOURS_MAX >= 3 * 3, "three areas in doubt, three services each");
 const _: () = assert!(TEXT_BYTES_MAX * 4 < FRAME_BYTES_MAX);

@@ -5,7 +5,7 @@
 
 use arrayvec::ArrayVec;
 
-use crate::classify::{Classification, DialledMeaning, classify};
+use crate::classify::{Classification, classify};
 use crate::contact::{Contact, Oddity};
 use crate::decision::{Assigned, AssignedRecord, Decision, DecisionRecord, Discrepancy, DispatcherIndex, Neighbour, NeighbourRecord, Step};
 use crate::limits::SERVICES_MAX;
@@ -13,6 +13,7 @@ use crate::locate::{Located, Water, locate};
 use crate::service::Service;
 use crate::tables::dispatchers::Circumstances;
 use crate::tables::identities::LineClass;
+use crate::tables::numbers::DialledMeaning;
 use crate::tables::snapshot::{Snapshot, Tables};
 use crate::units::{Name, Timestamp};
 
@@ -72,8 +73,17 @@ fn is_test_line(tables: &Tables, contact: &Contact, now: Timestamp) -> bool {
 fn note_evidence(tables: &Tables, contact: &Contact, heard: &Classification, decision: &mut Decision) {
     decision.incident_type = heard.incident_type;
     decision.quiet = heard.quiet;
-    if let Some(word) = heard.evidence {
-        decision.because(Step::Word, word);
+    for term in &heard.terms {
+        decision.because(Step::Word, *term);
+    }
+    if let Some(urn) = heard.urn {
+        decision.because(Step::Urn, Name::new(urn.word()).unwrap_or_default());
+    }
+    if let (Some(DialledMeaning::Hint(service)), true) = (heard.dialled, heard.types.is_empty()) {
+        decision.because(Step::Dialled, Name::new(service.word()).unwrap_or_default());
+    }
+    if heard.words_cut {
+        decision.note(Discrepancy::InputCut);
     }
     if let Some(code) = heard.incident_type.and_then(|index| tables.words.types.code(index)) {
         decision.because(Step::Type, code);
@@ -90,7 +100,7 @@ fn note_evidence(tables: &Tables, contact: &Contact, heard: &Classification, dec
 }
 
 fn has_evidence(heard: &Classification) -> bool {
-    heard.hint.is_some() || !heard.types.is_empty()
+    !heard.services_hint.is_empty() || !heard.types.is_empty()
 }
 
 /// The services the contact needs, the lead first.
@@ -99,7 +109,7 @@ fn needed(tables: &Tables, heard: &Classification, located: &Located, decision: 
     let area = located.answering_area;
     let mut services = ArrayVec::new();
     if has_evidence(heard) || at_sea {
-        services = tables.words.plans.combine(&heard.types, heard.hint, area, at_sea);
+        services = heard.services(&tables.plans, area, at_sea);
         decision.because(Step::Plan, services.first().and_then(|service| Name::new(service.word())).unwrap_or_default());
     }
     if services.is_empty() {
@@ -217,10 +227,12 @@ fn seat_wishes(tables: &Tables, contact: &Contact, heard: &Classification, decis
 /// The old way would have gone by the number dialled.
 fn compare_dialled(heard: &Classification, decision: &mut Decision) {
     let lead = decision.lead().map(|lead| lead.service);
+    if heard.unknown_dialled {
+        decision.note(Discrepancy::UnknownDialled);
+    }
     match heard.dialled {
-        Some(None) => decision.note(Discrepancy::UnknownDialled),
-        Some(Some(DialledMeaning::NonEmergency(_))) if heard.upgraded => decision.note(Discrepancy::UpgradedFromNonEmergency),
-        Some(Some(DialledMeaning::Hint(service) | DialledMeaning::NonEmergency(service))) if lead.is_some_and(|lead| lead != service) => {
+        Some(DialledMeaning::NonEmergency(_)) if heard.upgraded => decision.note(Discrepancy::UpgradedFromNonEmergency),
+        Some(DialledMeaning::Hint(service) | DialledMeaning::NonEmergency(service)) if lead.is_some_and(|lead| lead != service) => {
             decision.note(Discrepancy::DialledServiceDiffers);
         }
         _ => {}

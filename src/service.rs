@@ -129,6 +129,26 @@ pub enum UrnKind {
     Sos,
 }
 
+impl UrnKind {
+    /// The label below `sos`, `sos` itself for the plain service.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Ambulance => "ambulance",
+            Self::AnimalControl => "animal-control",
+            Self::ECallAutomatic => "ecall.automatic",
+            Self::ECallManual => "ecall.manual",
+            Self::Fire => "fire",
+            Self::Gas => "gas",
+            Self::Marine => "marine",
+            Self::Mountain => "mountain",
+            Self::Physician => "physician",
+            Self::Poison => "poison",
+            Self::Police => "police",
+            Self::Sos => "sos",
+        }
+    }
+}
+
 impl ServiceUrn {
     /// Reads `urn:service:sos.*` and `urn:service:test.sos.*` in any case; `None` when it is no emergency service URN.
     ///

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use super::dispatchers::{Dispatcher, Dispatchers, Policy, Then, When};
 use super::ground;
 use super::identities::{AreaCode, Cell, Foreign, Identities, Line, LineClass, Trunk};
+use super::plans::Plans;
 use super::snapshot::{Area, Ground, NamedPlace, Settings, Tables};
 use super::source::{self, Defect, Files, Hours, Row, Source};
 use super::vocabulary::Vocabulary;
@@ -67,7 +68,10 @@ pub fn rows(source: &Source, defects: &mut Vec<Defect>) -> Tables {
     let names = Names::new(&areas, source);
     let dispatchers = dispatchers(source, &names, defects);
     let identities = identities(source, &names, defects);
-    let words = Vocabulary::compile(source, &areas.iter().map(|area| area.id).collect::<Vec<_>>(), defects);
+    let (words, found) = Vocabulary::compile(source);
+    defects.extend(found);
+    let (plans, found) = Plans::compile(&source.plans, &areas.iter().map(|area| area.id).collect::<Vec<_>>(), &words.types);
+    defects.extend(found);
     let places = source
         .places
         .iter()
@@ -99,6 +103,7 @@ pub fn rows(source: &Source, defects: &mut Vec<Defect>) -> Tables {
         dispatchers,
         identities,
         words,
+        plans,
         ground: Ground::empty(),
         places,
     }

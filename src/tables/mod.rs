@@ -6,6 +6,8 @@ pub mod import;
 pub mod types;
 pub mod numbers;
 pub mod plans;
+pub mod fold;
+pub mod lexicon;
 pub mod vocabulary;
 pub mod dispatchers;
 pub mod identities;

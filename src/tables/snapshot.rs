@@ -6,6 +6,7 @@ use arrayvec::ArrayVec;
 
 use super::dispatchers::Dispatchers;
 use super::identities::Identities;
+use super::plans::Plans;
 use super::source::Hours;
 use super::vocabulary::Vocabulary;
 use crate::decision::{AreaIndex, DispatcherIndex, DispatcherState};
@@ -32,6 +33,7 @@ pub struct Tables {
     pub dispatchers: Dispatchers,
     pub identities: Identities,
     pub words: Vocabulary,
+    pub plans: Plans,
     pub ground: Ground,
     /// Named places, for saying a position in words.
     pub places: Vec<NamedPlace>,
