@@ -55,7 +55,8 @@ pub fn run(args: &CertsArgs) -> Result<ExitCode> {
     } else {
         args.role.clone()
     };
-    DevCerts::make(&args.dir, &roles).with_context(|| format!("making certificates in {}; name another folder with --dir", args.dir.display()))?;
+    DevCerts::make(&args.dir, &roles)
+        .with_context(|| format!("making certificates in {}; name another folder with --dir", args.dir.display()))?;
     println!("{}", args.dir.display());
     println!("  {:<44} {}", "ca.pem", "the authority both ends trust");
     println!("  {:<44} {}", "server.pem, server.key", "the engine, as localhost, 127.0.0.1 and ::1");

@@ -381,7 +381,7 @@ impl Show<'_> {
             self.stage.score().say(format!("{id} is lit again; its seats sign in"));
         } else {
             room.kill(&self.stage);
-            self.stage.score().say(format!("{id} is dark: no farewell was said; who waited there is offered to the next in its chain"));
+            self.stage.score().say(format!("{id} is dark: who waits there is offered to the next in its chain"));
         }
         Ok(())
     }
@@ -390,9 +390,8 @@ impl Show<'_> {
         let HostState::Ready(mut host) = std::mem::replace(&mut self.host, HostState::Gone) else { return };
         {
             let mut score = self.stage.score();
-            score.recovering_since = Some(self.stage.now_micros());
-            score.restarts += 1;
-            score.say(format!("kill -9 {}: the engine is gone; gateways and consoles keep what was not confirmed", host.process_id()));
+            score.engine_killed(self.stage.now_micros());
+            score.say(format!("kill -9 {}: gateways and consoles keep what the journal had not confirmed", host.process_id()));
         }
         let restart = move || host.kill_and_restart(&|_| {}).map(|()| host);
         self.host = HostState::Restarting(tokio::task::spawn_blocking(restart));
@@ -404,7 +403,11 @@ impl Show<'_> {
             && task.is_finished()
         {
             let host = task.await.context("starting the engine again")??;
-            self.stage.score().say(format!("the engine is back on its journal: {}", host.ready));
+            let mut score = self.stage.score();
+            let after = score.killed_at.map_or(0, |at| self.stage.now_micros().saturating_sub(at) / 1_000);
+            let of = |name: &str| host.said(name).unwrap_or("?").to_owned();
+            score.say(format!("engine back after {after} ms: {} facts read, {} open contacts found again", of("facts"), of("live")));
+            drop(score);
             self.host = HostState::Ready(host);
         }
         Ok(())

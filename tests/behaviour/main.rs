@@ -7,3 +7,4 @@ mod stage;
 mod tables_check;
 mod tables_import;
 mod tilings;
+mod demo;

@@ -88,21 +88,28 @@ impl Gateways {
                         _ = stopped.wait_for(|stop| *stop) => return,
                     }
                 }
-                self.call(row, &mut dice).await;
+                self.call(row, false, &mut dice).await;
                 if dice.one_in(SECOND_CALLER_ONE_IN) {
-                    self.call(row, &mut dice).await;
+                    self.call(row, true, &mut dice).await;
                 }
             }
             gap = Duration::from_secs_f64(calm);
         }
     }
 
-    async fn call(&self, row: usize, dice: &mut Dice) {
+    async fn call(&self, row: usize, is_second: bool, dice: &mut Dice) {
         let Some(script) = self.stage.rows.get(row) else { return };
         let trunk = script.trunk(dice.throw() as u32);
         let Some(client) = self.clients.get(&trunk) else { return };
         let today = script.hand_offs_today(&self.stage.tables);
-        let n = self.stage.score().sent(row, today, self.stage.now_micros());
+        let n = {
+            let mut score = self.stage.score();
+            let n = score.sent(row, today, self.stage.now_micros());
+            if is_second {
+                score.is_second_caller(n);
+            }
+            n
+        };
         let contact = Arc::new(script.contact(trunk, &self.stage.reference(n)));
         send(client, &contact).await;
         if dice.one_in(REPEAT_ONE_IN) {

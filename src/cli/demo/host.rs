@@ -47,7 +47,7 @@ pub struct Host {
     pub addr: SocketAddr,
     child: Child,
     /// What the engine said when it was ready: `quic=... tables=...`.
-    pub ready: String,
+    ready: String,
 }
 
 impl Host {
@@ -61,6 +61,11 @@ impl Host {
         let addr = free.context("finding a free UDP port on this machine")?;
         let (child, ready) = spawn(folders, addr, progress)?;
         Ok(Self { folders: folders.clone(), addr, child, ready })
+    }
+
+    /// One of the figures the engine said when it was ready.
+    pub fn said(&self, name: &str) -> Option<&str> {
+        self.ready.split_whitespace().find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
     }
 
     pub fn process_id(&self) -> u32 {

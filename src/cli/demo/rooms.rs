@@ -105,7 +105,8 @@ impl Room {
         for seat in &self.seats {
             let link = stage.link(&Role::Console { seat: *seat, load_test: false })?;
             let _inside = runtime.enter();
-            let (client, hears) = ConsoleClient::start(link, &self.languages, self.text).with_context(|| format!("signing {} in", self.id))?;
+            let (client, hears) =
+                ConsoleClient::start(link, &self.languages, self.text).with_context(|| format!("signing {} in", self.id))?;
             let person = Person::new(stage, *seat, client);
             tasks.push(runtime.spawn(person.work(hears, stopped.clone())));
         }

@@ -24,6 +24,8 @@ pub struct Seen {
     pub row: usize,
     pub sent_micros: u64,
     pub hand_offs_today: u32,
+    /// Another caller about what the contact before told of.
+    pub is_second: bool,
     pub decision: Option<Arc<DecisionRecord>>,
     pub verdict: Option<Verdict>,
     pub area: Option<AreaId>,
@@ -76,8 +78,10 @@ pub struct Score {
     pub restarts: u32,
     pub rooms_killed: u32,
     /// The engine was killed at this time, and nobody's screen has shown a new contact since.
-    pub recovering_since: Option<u64>,
+    recovering_since: Option<u64>,
+    pub killed_at: Option<u64>,
     pub recoveries_micros: Vec<u64>,
+    hand_offs: HandOffs,
     accepted_by: BTreeMap<Service, u64>,
     open: BTreeSet<usize>,
     shown: Histogram<u64>,
@@ -95,7 +99,9 @@ impl Default for Score {
             restarts: 0,
             rooms_killed: 0,
             recovering_since: None,
+            killed_at: None,
             recoveries_micros: Vec::new(),
+            hand_offs: HandOffs { today: 0, najda: 0 },
             accepted_by: BTreeMap::new(),
             open: BTreeSet::new(),
             shown: Histogram::new_with_bounds(1, 3_600_000_000, 3).expect("bounds in order, three digits"),
@@ -113,6 +119,7 @@ impl Score {
             row,
             sent_micros: now_micros,
             hand_offs_today,
+            is_second: false,
             decision: None,
             verdict: None,
             area: None,
@@ -126,6 +133,7 @@ impl Score {
             repeats: 0,
             ids: BTreeSet::new(),
         });
+        self.hand_offs.today += u64::from(hand_offs_today);
         self.open.insert(n);
         self.recent.push_back(n);
         if self.recent.len() > RECENT_MAX
@@ -135,6 +143,12 @@ impl Score {
             seen.decision = None;
         }
         n
+    }
+
+    pub fn is_second_caller(&mut self, n: usize) {
+        if let Some(seen) = self.contacts.get_mut(n) {
+            seen.is_second = true;
+        }
     }
 
     pub fn repeated(&mut self, n: usize) {
@@ -152,10 +166,10 @@ impl Score {
         seen.area = lead.and_then(|lead| lead.area).or(decision.area);
         seen.responsible = decision.services.iter().map(|assigned| (assigned.service, assigned.dispatcher)).collect();
         seen.decision = keep.then(|| Arc::clone(decision));
-        seen.verdict = match seen.verdict {
-            Some(Verdict::Wrong) => Some(Verdict::Wrong),
-            _ => Some(verdict),
-        };
+        let needed = |verdict: Option<Verdict>| u64::from(matches!(verdict, Some(Verdict::Told | Verdict::Wrong)));
+        let before = seen.verdict;
+        seen.verdict = if before == Some(Verdict::Wrong) { before } else { Some(verdict) };
+        self.hand_offs.najda = self.hand_offs.najda + needed(seen.verdict) - needed(before);
     }
 
     pub fn durable(&mut self, n: usize) {
@@ -273,6 +287,11 @@ impl Score {
         self.rooms.entry(room).or_default().accepted += 1;
     }
 
+    pub fn engine_killed(&mut self, now_micros: u64) {
+        (self.recovering_since, self.killed_at) = (Some(now_micros), Some(now_micros));
+        self.restarts += 1;
+    }
+
     /// The screens of this room are dark: what they showed is not seen any more.
     pub fn darkened(&mut self, room: DispatcherId) {
         let seen = self.rooms.entry(room).or_default();
@@ -336,14 +355,15 @@ impl Score {
             by_service: self.accepted_by.iter().map(|(service, count)| (service.word().to_owned(), *count)).collect(),
             by_emirate,
             send_to_console_ms: self.quantiles(),
-            hand_offs: HandOffs {
-                today: self.contacts.iter().map(|seen| u64::from(seen.hand_offs_today)).sum(),
-                najda: count(&|seen| matches!(seen.verdict, Some(Verdict::Told | Verdict::Wrong))),
-            },
+            hand_offs: self.hand_offs,
             engine_restarts: self.restarts,
             recovery_ms: self.recoveries_micros.iter().map(|micros| millis(*micros)).collect(),
             rooms_killed: self.rooms_killed,
         }
+    }
+
+    pub const fn hand_offs(&self) -> HandOffs {
+        self.hand_offs
     }
 
     pub fn quantiles(&self) -> Quantiles {
@@ -419,10 +439,14 @@ impl Summary {
 
     /// For people; the last line is the one to remember.
     pub fn lines(&self) -> Vec<String> {
-        let list = |counts: &BTreeMap<String, u64>| counts.iter().map(|(word, count)| format!("{word} {count}")).collect::<Vec<_>>().join(", ");
+        let list =
+            |counts: &BTreeMap<String, u64>| counts.iter().map(|(word, count)| format!("{word} {count}")).collect::<Vec<_>>().join(", ");
         let Quantiles { p50, p99, max } = self.send_to_console_ms;
         let mut lines = vec![
-            format!("sent {}  decided {}  durable {}  accepted {}  ended {}", self.sent, self.decided, self.durable, self.accepted, self.ended),
+            format!(
+                "sent {}  decided {}  durable {}  accepted {}  ended {}",
+                self.sent, self.decided, self.durable, self.accepted, self.ended
+            ),
             format!("services: {}", list(&self.by_service)),
             format!("emirates: {}", list(&self.by_emirate)),
             format!("from send to a console's screen: p50 {p50} ms, p99 {p99} ms, worst {max} ms"),
@@ -590,7 +614,7 @@ mod tests {
     fn recovery_counts_to_the_first_contact_that_was_sent_after_the_kill() {
         let mut score = Score::default();
         let before = score.sent(0, 0, 100);
-        score.recovering_since = Some(200);
+        score.engine_killed(200);
         let after = score.sent(0, 0, 300);
         score.heard(name("DU-POL"), Some(before), &offer(1, "DU-POL", Role::Responsible), 400);
         assert!(score.recoveries_micros.is_empty());

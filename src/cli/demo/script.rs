@@ -185,9 +185,8 @@ impl Row {
         let Some(expected) = self.expected(tables) else {
             return if lead.service == self.lead { Verdict::Led } else { Verdict::Wrong };
         };
-        let same = |id: &DispatcherId| {
-            tables.dispatchers.find(id.as_str()).is_some_and(|room| tables.dispatchers.same_room(room, expected))
-        };
+        let same =
+            |id: &DispatcherId| tables.dispatchers.find(id.as_str()).is_some_and(|room| tables.dispatchers.same_room(room, expected));
         let assigned = decision.services.iter().map(|assigned| &assigned.dispatcher);
         let told = assigned.chain(decision.neighbours.iter().map(|neighbour| &neighbour.dispatcher));
         match () {

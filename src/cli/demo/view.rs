@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::score::{Score, Seen};
+use super::score::{HandOffs, Quantiles, Score, Seen};
 use super::script::{Row, Today};
 use super::stage::Stage;
 use crate::cli::screen::{Line, Look, isolated, plain, wait_of};
@@ -39,7 +39,8 @@ impl Floor {
         const COLUMNS: [Service; 4] = [Service::Police, Service::Ambulance, Service::CivilDefence, Service::PoliceNonEmergency];
         let rooms = &tables.dispatchers;
         let area = |index: usize| crate::decision::AreaIndex(index as u16);
-        let responsible = |index: usize, service| rooms.responsible(area(index), service).and_then(|room| rooms.get(room)).map(|row| row.id);
+        let responsible =
+            |index: usize, service| rooms.responsible(area(index), service).and_then(|room| rooms.get(room)).map(|row| row.id);
         let mut placed: Vec<DispatcherId> = Vec::new();
         let mut rows = Vec::new();
         for (index, of) in tables.areas.iter().enumerate() {
@@ -53,11 +54,12 @@ impl Floor {
             placed.extend(cells.iter().flatten());
             rows.push(FloorRow { name: of.name_en.to_string(), cells, own_titles: false });
         }
-        let rest: Vec<Vec<DispatcherId>> = rooms.rows.iter().map(|row| row.id).filter(|id| !placed.contains(id)).map(|id| vec![id]).collect();
+        let rest: Vec<Vec<DispatcherId>> =
+            rooms.rows.iter().map(|row| row.id).filter(|id| !placed.contains(id)).map(|id| vec![id]).collect();
         if !rest.is_empty() {
             rows.push(FloorRow { name: "Whole country".into(), cells: rest, own_titles: true });
         }
-        Self { titles: vec!["police", "ambulance", "civil defence", "not urgent", "helping out"], rows }
+        Self { titles: vec!["police", "ambulance", "civil def.", "not urgent", "helping out"], rows }
     }
 
     /// The rooms under the cursor.
@@ -103,7 +105,7 @@ pub enum EngineGlance {
 
 /// The whole page.
 pub fn page(stage: &Stage, floor: &Floor, score: &Score, glance: &Glance, (width, height): (usize, usize)) -> Vec<Line> {
-    let mut lines = vec![head(stage, glance, width), longest(stage, score, glance, width), Line::new()];
+    let mut lines = vec![head(stage, glance, width), longest(stage, score, glance, width), figures(score, width)];
     lines.push(titles(floor));
     lines.extend(floor.rows.iter().enumerate().map(|(at, row)| room_row(score, row, at, glance.cursor, floor.titles.len())));
     lines.push(room_detail(stage, floor, score, glance, width));
@@ -130,15 +132,13 @@ fn head(stage: &Stage, glance: &Glance, width: usize) -> Line {
         EngineGlance::Ready => (Look::Good, "serving".to_owned()),
     };
     Line::text(Look::Bold, "Najda")
-        .with(Look::Plain, format!("  {}, tables {}", stage.tables.title_en, stage.tables.version))
         .with(Look::Plain, format!("  engine {} ", glance.address))
         .with(look, state)
+        .with(Look::Dim, format!("  tables {}", stage.tables.version))
         .right(Look::Dim, &format!("{:02}:{:02}:{:02}", up / 3600, up / 60 % 60, up % 60), width)
 }
 
 fn longest(stage: &Stage, score: &Score, glance: &Glance, width: usize) -> Line {
-    let quantiles = score.quantiles();
-    let counts = format!("sent {}  open {}  to screen p50 {:.1} p99 {:.1} ms", score.contacts.len(), score.open_count(), quantiles.p50, quantiles.p99);
     let line = match score.longest_waiting() {
         None => Line::text(Look::Plain, "Longest waiting: ").with(Look::Good, "nobody"),
         Some(seen) => {
@@ -149,16 +149,25 @@ fn longest(stage: &Stage, score: &Score, glance: &Glance, width: usize) -> Line 
                 _ => Look::Bold,
             };
             let place = stage.rows.get(seen.row).map_or("", |row| &row.place);
-            Line::text(Look::Plain, "Longest waiting: ").with(look, format!("{:>6}", wait_of(waited))).with(Look::Plain, format!("  {place}"))
+            let lead = seen.decision.as_ref().and_then(|decision| decision.services.iter().find(|assigned| assigned.lead));
+            let room = lead.map_or(String::new(), |lead| format!(", for {}", lead.dispatcher));
+            Line::text(Look::Plain, "Longest waiting: ").with(look, wait_of(waited)).with(Look::Plain, format!("  {place}{room}"))
         }
     };
-    line.right(Look::Plain, &counts, width)
+    let HandOffs { today, najda } = score.hand_offs();
+    line.right(Look::Bold, &format!("hand-offs: {today} today, {najda} with Najda"), width)
+}
+
+fn figures(score: &Score, width: usize) -> Line {
+    let Quantiles { p50, p99, max } = score.quantiles();
+    let line = Line::text(Look::Plain, format!("sent {}  open {}", score.contacts.len(), score.open_count()));
+    line.right(Look::Plain, &format!("from send to a screen: p50 {p50} ms, p99 {p99} ms, worst {max} ms"), width)
 }
 
 // --- rooms ---
 
 fn titles(floor: &Floor) -> Line {
-    let line = Line::new().column(Look::Dim, "waits/held/taken", NAME);
+    let line = Line::new().column(Look::Dim, "wait/held/accept", NAME);
     floor.titles.iter().fold(line, |line, title| line.with(Look::Dim, format!("{title:>width$}", width = CELL)))
 }
 
@@ -168,8 +177,8 @@ fn room_row(score: &Score, row: &FloorRow, at: usize, cursor: (usize, usize), co
         for (column, rooms) in row.cells.iter().enumerate() {
             let (look, text) = cell(score, rooms);
             let look = if (at, column) == cursor { Look::Reverse } else { look };
-            let id = rooms.first().map_or(String::new(), ToString::to_string);
-            line = line.with(Look::Plain, " ").with(look, format!("{:>width$}", format!("{id} {text}"), width = 2 * CELL - 1));
+            let id = rooms.first().map_or("", |id| id.as_str().rsplit('-').next().unwrap_or_default());
+            line = line.with(Look::Plain, " ").with(look, format!("{:>width$}", format!("{id} {text}"), width = CELL - 1));
         }
         return line;
     }
@@ -204,7 +213,8 @@ fn cell(score: &Score, rooms: &[DispatcherId]) -> (Look, String) {
 
 fn room_detail(stage: &Stage, floor: &Floor, score: &Score, glance: &Glance, width: usize) -> Line {
     let rooms = floor.at(glance.cursor);
-    let Some(row) = rooms.first().and_then(|id| stage.tables.dispatchers.find(id.as_str())).and_then(|index| stage.tables.dispatchers.get(index))
+    let Some(row) =
+        rooms.first().and_then(|id| stage.tables.dispatchers.find(id.as_str())).and_then(|index| stage.tables.dispatchers.get(index))
     else {
         return Line::new();
     };
@@ -212,7 +222,8 @@ fn room_detail(stage: &Stage, floor: &Floor, score: &Score, glance: &Glance, wid
     let state = match seen {
         Some(room) if room.killed => "dark, k lights it again".to_owned(),
         Some(room) if room.seats_open == 0 => "no seat signed in".to_owned(),
-        Some(room) => format!("{} of {} seats, told of {} more", room.seats_open, room.seats, room.told),
+        Some(_) if stage.slow == Some(row.id) => "too few people today: others answer after its wait".to_owned(),
+        Some(room) => format!("{}/{} seats, told of {} more", room.seats_open, room.seats, room.told),
         None => String::new(),
     };
     let name = |index: &crate::decision::DispatcherIndex| stage.tables.dispatcher_id(*index).to_string();
@@ -240,10 +251,10 @@ impl Columns {
         let wide = width >= 118;
         Self {
             place: if wide { 28 } else { 19 },
-            today: 8,
+            today: 9,
             lead: 10,
             told: if wide { 20 } else { 9 },
-            took: 8,
+            took: 7,
             why: if wide { 17 } else { 0 },
         }
     }
@@ -257,8 +268,8 @@ fn contact_titles(width: usize) -> Line {
         .column(Look::Dim, " today", columns.today + 1)
         .column(Look::Dim, " Najda", columns.lead + 1)
         .column(Look::Dim, " also", columns.told + 1)
-        .column(Look::Dim, "  ms to scr", columns.took + 1)
-        .column(Look::Dim, why, columns.why + usize::from(columns.why > 0))
+        .with(Look::Dim, format!("{:>width$}", "ms", width = columns.took + 1))
+        .column(Look::Dim, &format!(" {why}"), columns.why + usize::from(columns.why > 0))
         .with(Look::Dim, " words")
 }
 
@@ -273,11 +284,12 @@ fn contact(stage: &Stage, seen: &Seen, now_micros: u64, width: usize) -> Line {
         None if seen.ended.is_some() => (Look::Dim, "-".to_owned()),
         None => (Look::Alarm, format!("{} ..", wait_of(now_micros.saturating_sub(seen.sent_micros)))),
     };
+    let place = if seen.is_second { format!("  2nd: {}", row.place) } else { row.place.to_string() };
     let done = if seen.is_waiting() { Look::Bold } else { Look::Good };
     let line = Line::new()
-        .column(Look::Plain, &row.place, columns.place)
+        .column(Look::Plain, &place, columns.place)
         .with(Look::Plain, " ")
-        .column(today, &today_of(stage, row), columns.today)
+        .column(today, &format!("{}{}", today_of(stage, row), if seen.hand_offs_today > 0 { " ≠" } else { "" }), columns.today)
         .with(Look::Plain, " ")
         .column(done, &room, columns.lead)
         .with(Look::Plain, " ")
@@ -326,6 +338,6 @@ fn why(seen: &Seen) -> String {
 
 fn keys(glance: &Glance, width: usize) -> Line {
     let pause = if glance.paused { "p go on" } else { "p pause" };
-    let end = if glance.draining { "q again: end now" } else { "q end" };
-    Line::new().column(Look::Reverse, &format!(" arrows choose a room   k kill it or light it   e kill -9 the engine   {pause}   {end}"), width)
+    let end = if glance.draining { "q end now" } else { "q end" };
+    Line::new().column(Look::Reverse, &format!(" arrows: a room  k kill or light it  e kill -9 the engine  {pause}  {end}"), width)
 }
