@@ -176,7 +176,7 @@ fn from_makani(snapshot: &Snapshot, contact: &Contact, now: Timestamp, decision:
     let mut squares: ArrayVec<Point, PLACES_MAX> = ArrayVec::new();
     makani::candidates(digits, ground.bbox, &mut squares);
     // Land before water: a number in the sea is only meant when no square on land holds it.
-    let mut inside: ArrayVec<(bool, AreaIndex, Point), 16> = squares
+    let mut inside: ArrayVec<(bool, AreaIndex, Point), PLACES_MAX> = squares
         .iter()
         .filter_map(|point| match ground.grid.owner(*point).and_then(|zone| ground.zones.get(usize::from(zone))) {
             Some(Zone::Land(area) | Zone::Patch { area, .. }) => Some((false, *area, *point)),
@@ -225,7 +225,7 @@ fn narrow_makani(
             None => add(contact.trunk.and_then(|trunk| identities.trunk(trunk)).and_then(|row| row.area).as_slice()),
         },
     }
-    let mut fitting: ArrayVec<_, 16> = squares.iter().copied().filter(|(_, area, _)| areas.contains(area)).collect();
+    let mut fitting: ArrayVec<_, PLACES_MAX> = squares.iter().copied().filter(|(_, area, _)| areas.contains(area)).collect();
     if fitting.iter().any(|(water, ..)| !water) {
         fitting.retain(|(water, ..)| !*water);
     }

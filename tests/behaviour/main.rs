@@ -4,6 +4,7 @@ mod frames;
 mod geography;
 mod life;
 mod stage;
+mod store;
 mod tables_check;
 mod tables_import;
 mod tilings;
