@@ -12,3 +12,4 @@ mod store;
 mod tables_check;
 mod tables_import;
 mod tilings;
+mod demo;
