@@ -176,7 +176,7 @@ fn from_makani(snapshot: &Snapshot, contact: &Contact, now: Timestamp, decision:
     let mut squares: ArrayVec<Point, PLACES_MAX> = ArrayVec::new();
     makani::candidates(digits, ground.bbox, &mut squares);
     // Land before water: a number in the sea is only meant when no square on land holds it.
-    let mut inside: ArrayVec<(bool, AreaIndex, Point), 16> = squares
+    let mut inside: ArrayVec<(bool, AreaIndex, Point), PLACES_MAX> = squares
         .iter()
         .filter_map(|point| match ground.grid.owner(*point).and_then(|zone| ground.zones.get(usize::from(zone))) {
             Some(Zone::Land(area) | Zone::Patch { area, .. }) => Some((false, *area, *point)),
@@ -225,7 +225,7 @@ fn narrow_makani(
             None => add(contact.trunk.and_then(|trunk| identities.trunk(trunk)).and_then(|row| row.area).as_slice()),
         },
     }
-    let mut fitting: ArrayVec<_, 16> = squares.iter().copied().filter(|(_, area, _)| areas.contains(area)).collect();
+    let mut fitting: ArrayVec<_, PLACES_MAX> = squares.iter().copied().filter(|(_, area, _)| areas.contains(area)).collect();
     if fitting.iter().any(|(water, ..)| !water) {
         fitting.retain(|(water, ..)| !*water);
     }
@@ -411,7 +411,8 @@ fn weigh_overlap(
 /// Outside every boundary: a gap of the layer, the sea of a pack that draws no water, or abroad.
 fn off_the_map(snapshot: &Snapshot, point: Point, reach_cm: u32, confidence: Ppm, located: &mut Located, decision: &mut Decision) {
     let (ground, settings) = (&snapshot.tables.ground, &snapshot.tables.settings);
-    let cap = if ground.has_water { settings.gap_cm } else { settings.coast_cm };
+    // Where the water is drawn, what is neither land nor water is abroad but for slivers of the layer.
+    let cap = if ground.has_water { settings.gap_cm.min(settings.accuracy_cm) } else { settings.coast_cm };
     let Some(nearest) = ground.edges.nearest(point, cap) else {
         return abroad(snapshot, point, None, located, decision);
     };

@@ -1,6 +1,11 @@
 //! The command line: one file per command of the binary.
 
+pub mod certs;
+pub mod console;
+pub mod demo;
 pub mod explain;
+pub mod screen;
+pub mod send;
 pub mod serve;
 pub mod tables;
 pub mod tables_check;
@@ -29,7 +34,11 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::DemoArgs),
     Serve(serve::ServeArgs),
+    Certs(certs::CertsArgs),
+    Console(console::ConsoleArgs),
+    Send(send::SendArgs),
     Explain(explain::ExplainArgs),
     /// Check, import, build, publish, show and compare table sets.
     #[command(subcommand)]
@@ -42,6 +51,10 @@ enum Command {
 /// What a person should read; printed by `main` with its causes.
 pub fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command {
+        Command::Demo(args) => demo::run(&args),
+        Command::Certs(args) => certs::run(&args),
+        Command::Console(args) => console::run(&args),
+        Command::Send(args) => send::run(&args),
         Command::Serve(args) => serve::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Tables(command) => tables::run(command),

@@ -13,7 +13,6 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::edge::tables::{read_folder, write_folder};
-use crate::tables::check::{Report, check_files};
 use crate::tables::import::{ACCURACY_M, ImportReport, Imported, Layer, LayerReport, Request, import};
 use crate::tables::source::Defect;
 
@@ -74,22 +73,16 @@ pub fn run(args: ImportArgs) -> anyhow::Result<ExitCode> {
         accuracy_m: args.accuracy_m,
         date: args.date.unwrap_or_else(|| jiff::Zoned::now().date()).to_string(),
     };
-    let result = with_progress(|step| -> Result<(Imported, Report), Vec<Defect>> {
-        let imported = import(&base, &request, step)?;
-        step("check the new pack");
-        let report = check_files(&imported.files);
-        Ok((imported, report))
-    });
-    let (Imported { files, report }, checked) = match result {
-        Ok(done) => done,
+    let Imported { files, report } = match with_progress(|step| import(&base, &request, step)) {
+        Ok(imported) => imported,
         Err(defects) => {
             print(&refused(&defects))?;
             return Ok(ExitCode::FAILURE);
         }
     };
     write_folder(&args.out, &files).context("writing the new pack")?;
-    print(&text(&report, &checked, &args.out.display().to_string()))?;
-    Ok(if checked.is_publishable() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    print(&text(&report, &args.out.display().to_string()))?;
+    Ok(if report.checked.is_publishable() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn layer(path: &Path) -> anyhow::Result<Layer> {
@@ -114,7 +107,7 @@ fn with_progress<T>(work: impl FnOnce(&mut dyn FnMut(&str)) -> T) -> T {
         bar.set_style(style);
     }
     std::thread::scope(|scope| {
-        let (done, waiting) = mpsc::channel::<()>();
+        let (done, waiting) = mpsc::sync_channel::<()>(1);
         let shown = bar.clone();
         scope.spawn(move || {
             if waiting.recv_timeout(QUIET) == Err(mpsc::RecvTimeoutError::Timeout) {
@@ -142,7 +135,8 @@ fn refused(defects: &[Defect]) -> String {
     out
 }
 
-fn text(report: &ImportReport, checked: &Report, out_dir: &str) -> String {
+/// The report for people.
+pub fn text(report: &ImportReport, out_dir: &str) -> String {
     let mut out = String::new();
     let layers = [("land", Some(&report.land)), ("water", report.water.as_ref()), ("regions", report.regions.as_ref())];
     for (name, layer) in layers.into_iter().filter_map(|(name, layer)| Some((name, layer?))) {
@@ -151,25 +145,18 @@ fn text(report: &ImportReport, checked: &Report, out_dir: &str) -> String {
     if report.water_dropped {
         out.push_str("water: the base's was cut along the old coast and is gone; the sea goes to the nearest coast\n");
     }
-    let _ = writeln!(
-        out,
-        "borders: {} rows of the old layer dropped, {} towards countries kept, {} written",
-        report.borders_dropped, report.borders_kept, report.borders_written
-    );
+    let _ = writeln!(out, "borders: {} rows of the old layer dropped, {} written", report.borders_dropped, report.borders_written);
     for (what, ids) in [("dropped as patches of the old layer", &report.overlays_dropped), ("now only marks", &report.overlays_marked)] {
         if !ids.is_empty() {
             let _ = writeln!(out, "overlays: {} {what}: {}", ids.len(), ids.join(" "));
         }
     }
-    if !report.left.is_empty() {
-        out.push_str("\nleft as they are in the layers:\n");
-    }
-    for defect in &report.left {
+    for defect in &report.warnings {
         let row = if defect.row == 0 { String::new() } else { format!(" feature {}", defect.row) };
-        let _ = writeln!(out, "  {}{row}: [{}] {}\n    -> {}", defect.file, defect.code, defect.what, defect.remedy);
+        let _ = writeln!(out, "warning: {}{row}: [{}] {}\n    -> {}", defect.file, defect.code, defect.what, defect.remedy);
     }
-    out.push('\n');
-    out.push_str(&super::tables_check::text(checked, out_dir));
+    let _ = writeln!(out, "\nthe new pack, checked:\n");
+    out.push_str(&super::tables_check::text(&report.checked, out_dir));
     out
 }
 

@@ -144,7 +144,8 @@ impl GatewayClient {
     }
 
     /// Waits at most `wait` until every contact is confirmed, then ends the session. Gives back what is still unconfirmed: it goes to
-    /// the gateway's last resort or to another engine.
+    /// the gateway's last resort or to another engine. Go on receiving meanwhile, or drop the receiver: confirmations come in order
+    /// with everything else, and a full queue of them stops here.
     pub async fn close(self, wait: Duration) -> Vec<Arc<Contact>> {
         let confirmed = async {
             // Contacts still in the queue count as well: each holds a permit until it is confirmed.

@@ -153,8 +153,11 @@ impl<S> Link<S> {
     }
 }
 
+/// The handle, and what is heard.
+type Started<D> = (Link<<D as Side>::Says>, mpsc::Receiver<<D as Side>::Hears>);
+
 /// Starts the line's task. Must be called within a tokio runtime.
-pub(super) fn start<D: Side>(config: LinkConfig, side: Arc<D>) -> Result<(Link<D::Says>, mpsc::Receiver<D::Hears>), ClientError> {
+pub(super) fn start<D: Side>(config: LinkConfig, side: Arc<D>) -> Result<Started<D>, ClientError> {
     let quic = config.identity.client_config(D::ALPN).map_err(|why| ClientError::BadIdentity(Arc::new(why)))?;
     let first = *config.addrs.first().ok_or(ClientError::NoAddress)?;
     let (queue, queued) = mpsc::channel(config.queue_max);
@@ -262,6 +265,8 @@ struct Line<D: Side> {
 enum Over {
     /// The client was closed or dropped.
     Stopped,
+    /// The engine said its last word; why it closes follows.
+    StreamEnded,
     Lost(ClientError),
 }
 
@@ -280,6 +285,7 @@ impl<D: Side> Line<D> {
                 over = self.session(&mut sessions, &mut failures, &mut queued) => over,
                 () = self.stopped_for_long() => Over::Stopped,
             };
+            // `session` has turned the end of a stream into its reason.
             let Over::Lost(error) = over else { break };
             // A session that was open starts the waits again from the shortest.
             failures = if sessions > sessions_before { 1 } else { failures.saturating_add(1) };
@@ -336,9 +342,17 @@ impl<D: Side> Line<D> {
             over = self.read(&mut recv, &mut buffer) => over,
             () = self.drop_line.notified() => Over::Lost(ClientError::Unreachable("the line was broken on purpose".into())),
         };
-        if matches!(over, Over::Stopped) {
-            self.leave(&mut send, &mut recv, &mut out).await;
-        }
+        let over = match over {
+            Over::Stopped => {
+                self.leave(&mut send, &mut recv, &mut out).await;
+                Over::Stopped
+            }
+            Over::StreamEnded => {
+                let why = timeout(Duration::from_micros(DRAIN_MICROS_MAX), connection.closed()).await;
+                Over::Lost(why.map_or_else(|_| ClientError::EngineClosed("the engine ended the stream".into()), lost))
+            }
+            lost => lost,
+        };
         let (code, word) = match &over {
             Over::Lost(ClientError::EngineSentNonsense(_)) => (CloseCode::Malformed, CloseCode::Malformed.word()),
             _ => (CloseCode::Bye, CloseCode::Bye.word()),
@@ -439,7 +453,7 @@ impl<D: Side> Line<D> {
             }
             match recv.read(buffer.space()).await {
                 Ok(Some(count)) => buffer.filled(count),
-                Ok(None) => return Over::Lost(ClientError::EngineClosed("the engine ended the stream".into())),
+                Ok(None) => return Over::StreamEnded,
                 Err(why) => return Over::Lost(read_gone(why)),
             }
         }

@@ -53,7 +53,8 @@ impl Engine {
 
     /// The contact this one is: the same content, or the same contact with more or less evidence handed back.
     fn same_contact(&self, contact: &Contact, (key, content): Digests, handed_back: bool) -> Option<ContactId> {
-        if let Some(id) = self.core.known.by_content(&content) {
+        let known = |id: &ContactId| self.lives.contains_key(id) || self.core.known.ended(id).is_some();
+        if let Some(id) = self.core.known.by_content(&content).filter(known) {
             return Some(id);
         }
         let lives = self.lives.get(&contact.id).is_some_and(|life| life.key == key);
@@ -195,7 +196,8 @@ impl Core {
             return Vec::new();
         }
         let named = decision.services.iter().take(SERVICES_MAX).flat_map(|assigned| assigned.chain.iter().take(CHAIN_MAX));
-        let mut states: Vec<_> = named.filter_map(|id| self.states.get(id).map(|state| (*id, *state))).collect();
+        let mut states: Vec<_> =
+            named.filter_map(|id| Some((*id, *self.states.get(id)?))).filter(|(_, state)| *state != DispatcherState::Active).collect();
         states.sort_unstable_by_key(|(id, _)| *id);
         states.dedup();
         states

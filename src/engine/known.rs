@@ -69,6 +69,13 @@ impl Known {
         self.by_content.insert(content, contact);
     }
 
+    /// A contact was written again after a loss, with evidence in it: the content it first came with is found no more.
+    pub fn replaced(&mut self, contact: ContactId, content: ContentDigest) {
+        if self.by_content.get(&content) == Some(&contact) {
+            self.by_content.remove(&content);
+        }
+    }
+
     /// From a life to what is left of it.
     pub fn life_ended(&mut self, now: Timestamp, life: &Life, ending: Ending, ended_seq: u64) {
         self.remember(now, life.id, EndedLife { key: life.key, content: life.content, ending, ended_seq });
@@ -86,7 +93,7 @@ impl Known {
         }
     }
 
-    fn forget(&mut self, contact: ContactId) {
+    pub fn forget(&mut self, contact: ContactId) {
         let Some(left) = self.ended.remove(&contact) else { return };
         if self.by_content.get(&left.content) == Some(&contact) {
             self.by_content.remove(&left.content);

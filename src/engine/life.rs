@@ -34,7 +34,12 @@ pub(super) struct Life {
     /// Reaches test seats only.
     pub test: bool,
     pub arrived: Timestamp,
+    /// Of the arrival that the journal holds; another one after a loss.
     pub arrived_seq: u64,
+    /// Of the first arrival the journal holds: its incident is named by it.
+    pub began_seq: u64,
+    /// Of the newest fact about it.
+    pub last_seq: u64,
     pub parts: Vec<Part>,
     pub hung_up: bool,
     /// The caller speaks to this room.
@@ -108,6 +113,8 @@ impl Life {
             decision,
             arrived: at,
             arrived_seq: seq,
+            began_seq: seq,
+            last_seq: seq,
             parts,
             hung_up: false,
             answered: None,
@@ -147,6 +154,7 @@ impl Life {
 
     /// Changes this life as the fact says. Facts about other contacts must not be given.
     pub fn apply(&mut self, seq: u64, fact: &Fact, floor: &mut Floor) {
+        self.last_seq = self.last_seq.max(seq);
         match fact {
             Fact::Redecided { revision, evidence, decision, .. } => {
                 // A live engine merged the evidence when it came; one that reads its journal merges it here.

@@ -19,7 +19,7 @@
 //!
 //! # The files
 //! `arrive` a contact comes; `offer` who is asked, in turn; `console` what people do; `gateway` what gateways say and are told;
-//! `promise` what the disk allows; `tick` what time brings; `recover` the journal read back. `life` is one contact, `floor` is who
+//! `promise` what the disk allows; `heal` what it lost; `tick` what time brings; `recover` the journal read back. `life` is one contact, `floor` is who
 //! is there, `known` what is remembered, `audit` counts everything anew.
 
 mod arrive;
@@ -28,6 +28,7 @@ mod console;
 mod digest;
 mod floor;
 mod gateway;
+mod heal;
 mod known;
 mod life;
 mod offer;
@@ -116,6 +117,12 @@ pub enum Input {
     /// The journal failed: deliver on, say so. Nothing after `through` is held.
     StoreFailed {
         through: u64,
+    },
+    /// Entries the store never took were given up for good, because it was gone for too long. Nothing after them is promised until
+    /// the store has come past them and the engine has written again what they said.
+    Lost {
+        first_seq: u64,
+        last_seq: u64,
     },
     /// The rooms of the table set now in force, with what the engine needs of them.
     Rooms {
@@ -321,6 +328,14 @@ pub struct Counters {
     pub decisions_lowering: u64,
     pub overdue: u64,
     pub store_failures: u64,
+    /// Entries the journal lost.
+    pub entries_lost: u64,
+    /// Contacts written again after a loss.
+    pub written_again: u64,
+    /// Gaps found in the journal when it was read back.
+    pub journal_gaps: u64,
+    /// Facts read back about contacts whose arrival was lost.
+    pub facts_astray: u64,
     pub promises_kept: u64,
     /// Promises not queued because the disk has been gone too long: the gateway hands back.
     pub promises_cut: u64,
@@ -377,6 +392,7 @@ struct Core {
     /// Of the newest entry.
     seq: u64,
     snapshot: u64,
+    /// Every state that was ever set. Who is active again is published no more, but a lost fact about it must be said again.
     states: BTreeMap<DispatcherId, DispatcherState>,
     floor: Floor,
     known: Known,
@@ -445,6 +461,7 @@ impl Engine {
             Input::SessionClosed { session } => self.session_closed(session, out),
             Input::Stored { through } => self.stored(through, out),
             Input::StoreFailed { through } => self.core.store_failed(through),
+            Input::Lost { first_seq, last_seq } => self.core.lost(first_seq, last_seq, out),
             Input::Rooms { rooms, by } => self.core.rooms_changed(&rooms, by, out),
             Input::State { dispatcher, state, by } => self.core.state_changed(dispatcher, state, by, out),
             Input::Tick => self.tick(out),
@@ -514,6 +531,11 @@ impl Engine {
         self.core.seq
     }
 
+    /// Everything the journal lost has been written again, or nothing was.
+    pub fn is_whole(&self) -> bool {
+        self.core.receipts.is_whole()
+    }
+
     /// The store failed and has not stored since.
     pub fn store_failing(&self) -> bool {
         self.core.store_failing
@@ -566,7 +588,7 @@ impl Core {
     }
 
     fn states_list(&self) -> Vec<(DispatcherId, DispatcherState)> {
-        self.states.iter().map(|(id, state)| (*id, *state)).collect()
+        self.states.iter().filter(|(_, state)| **state != DispatcherState::Active).map(|(id, state)| (*id, *state)).collect()
     }
 
     fn state_changed(&mut self, dispatcher: DispatcherId, state: DispatcherState, by: Name, out: &mut Outputs) {
@@ -575,11 +597,8 @@ impl Core {
         self.publish(out);
     }
 
-    /// Who is active is not listed: the list stays as short as the day is good.
     fn set_state(&mut self, dispatcher: DispatcherId, state: DispatcherState) {
-        if state == DispatcherState::Active {
-            self.states.remove(&dispatcher);
-        } else if self.states.len() < limits::DISPATCHERS_MAX {
+        if self.states.len() < limits::DISPATCHERS_MAX || self.states.contains_key(&dispatcher) {
             self.states.insert(dispatcher, state);
         } else {
             self.counters.internal += 1;
@@ -625,7 +644,7 @@ impl Core {
         ContactView {
             contact: Arc::clone(&life.contact),
             decision: Arc::clone(&life.decision),
-            incident: IncidentId::begun_by(self.config.partition, life.arrived_seq),
+            incident: IncidentId::begun_by(self.config.partition, life.began_seq),
             arrived: life.arrived,
             hung_up: life.hung_up,
             answered: life.answered.as_ref().map(room),

@@ -19,18 +19,23 @@ impl Engine {
         self.core.counters.internal += u64::from(written != through);
         self.core.store_failing = false;
         self.core.receipts.stored(written);
+        self.heal(out);
         self.keep_promises(out);
     }
 
     /// Says what the journal now allows, in the order of its entries; the rest of a long list follows later.
     pub(super) fn keep_promises(&mut self, out: &mut Outputs) {
         for _ in 0..PROMISES_KEPT_MAX {
+            if let Some(lost) = self.core.receipts.next_lost() {
+                self.core.forget_lost(&lost);
+                continue;
+            }
             let Some((receipt, seq, promise)) = self.core.receipts.next_kept() else { break };
             self.core.counters.promises_kept += 1;
             self.keep(receipt, seq, promise, out);
         }
-        let through = self.core.receipts.through();
-        while self.core.unstored.pop_front_if(|(_, seq, _)| *seq <= through).is_some() {}
+        let receipts = &self.core.receipts;
+        while self.core.unstored.pop_front_if(|(_, seq, _)| receipts.covers(*seq).is_some()).is_some() {}
         if self.core.receipts.has_kept() {
             self.core.timers.set(self.core.now.plus_micros(PROMISES_PAUSE_MICROS), Timer::Promises);
         }
@@ -64,6 +69,14 @@ impl Core {
         // Receipts are never taken back, and nothing after them was promised: there is nothing to undo.
         self.store_failing = true;
         self.counters.store_failures += 1;
+    }
+
+    /// The arrival and end of a contact beyond the bound are gone from the journal and were told to nobody: when its gateway hands it
+    /// back, it is a contact like any other.
+    fn forget_lost(&mut self, promise: &Promise) {
+        if let Promise::Overflowed(whose) = promise {
+            self.known.forget(whose.1);
+        }
     }
 
     /// A console's command waits for the disk; it is refused while too many already do. Arrivals always find a place.

@@ -21,8 +21,8 @@ impl Engine {
         let mut ends: Vec<EndNotice> = Vec::new();
         let mut newest = Timestamp::default();
         for (seq, fact) in facts {
-            // The journal has no gaps; one is counted, and what is there is used.
-            engine.core.counters.internal += u64::from(seq != engine.core.seq + 1 && engine.core.seq != 0);
+            // A gap is a declared loss or a damaged journal; what is there is used.
+            engine.core.counters.journal_gaps += u64::from(seq != engine.core.seq + 1 && engine.core.seq != 0);
             engine.core.seq = engine.core.seq.max(seq);
             newest = newest.max(fact.at());
             engine.read_back(seq, fact, &mut ends);
@@ -38,9 +38,14 @@ impl Engine {
 
     fn read_back(&mut self, seq: u64, fact: Fact, ends: &mut Vec<EndNotice>) {
         match &fact {
+            // A second arrival of one contact says again, after a loss, all that the lost entries said.
             Fact::Arrived { at, contact, decision, .. } => {
                 let digests = (digest::of_key(&contact.key), digest::of_content(contact));
-                let life = Life::new(seq, *at, contact.clone(), decision.clone(), digests, &mut self.core.floor);
+                let mut life = Life::new(seq, *at, contact.clone(), decision.clone(), digests, &mut self.core.floor);
+                if let Some(before) = self.lives.get(&life.id) {
+                    life.began_seq = before.began_seq;
+                    self.core.known.replaced(before.id, before.content);
+                }
                 self.core.snapshot = self.core.snapshot.max(decision.snapshot);
                 self.core.remember_life(&life);
                 self.lives.insert(life.id, Box::new(life));
@@ -66,13 +71,13 @@ impl Engine {
     fn read_into(&mut self, seq: u64, contact: ContactId, fact: &Fact) {
         match self.lives.get_mut(&contact) {
             Some(life) => life.apply(seq, fact, &mut self.core.floor),
-            None => self.core.counters.internal += 1,
+            None => self.core.counters.facts_astray += 1,
         }
     }
 
     fn read_end(&mut self, seq: u64, at: Timestamp, contact: ContactId, ending: Ending, ends: &mut Vec<EndNotice>) {
         let Some(life) = self.lives.remove(&contact) else {
-            self.core.counters.internal += 1;
+            self.core.counters.facts_astray += 1;
             return;
         };
         self.core.known.life_ended(at, &life, ending, seq);

@@ -14,6 +14,8 @@ use crate::units::{ContactId, Name};
 pub(super) enum CatchUp {
     /// The last seat of a desk left: what only that room saw goes on to the next.
     Emptied { room: RoomIndex, test: bool, after: Option<OfferId> },
+    /// The journal lost entries: what they said of each contact is written again.
+    Heal { first_seq: u64, last_seq: u64, after: Option<ContactId> },
     /// A seat came: it is shown what its room sees.
     Show { session: SessionId, seat: SeatIndex, after: Option<OfferId> },
     /// A gateway came: it is told how its contacts stand and which have ended.
@@ -118,6 +120,7 @@ impl Engine {
         let Some(job) = self.core.catch_ups.remove(&number) else { return };
         let rest = match job {
             CatchUp::Emptied { room, test, after } => self.sweep_emptied(room, test, after, out),
+            CatchUp::Heal { first_seq, last_seq, after } => self.heal_slice(first_seq, last_seq, after, out),
             CatchUp::Show { session, seat, after } => self.show_all(session, seat, after, out),
             CatchUp::Tell { session, gateway, after, ends_told } => self.tell_all(session, gateway, after, ends_told, out),
         };

@@ -18,8 +18,8 @@ use super::point::{BBox, Point};
 /// Ten digits, each 0 to 9: five of easting, then five of northing.
 pub type Digits = [u8; 10];
 
-/// Places one number may have in one box.
-pub const PLACES_MAX: usize = 16;
+/// Places one number may have in one box: one in each 100 km square, and a country of six by six degrees has at most 49.
+pub const PLACES_MAX: usize = 64;
 
 /// Equatorial radius, first eccentricity squared, second eccentricity squared of WGS 84.
 const RADIUS_M: f64 = 6_378_137.0;
@@ -68,7 +68,7 @@ pub fn encode(point: Point) -> Option<Digits> {
 }
 
 /// Every place inside a closed box that has this number, from south to north and west to east. False when there were more than
-/// fit: a box of the whole country has at most ten.
+/// fit; about ten of those in the Emirates' box lie on the Emirates' ground.
 pub fn candidates(digits: Digits, bbox: BBox, out: &mut ArrayVec<Point, PLACES_MAX>) -> bool {
     out.clear();
     let value = |digits: &[u8]| digits.iter().fold(0i64, |value, digit| value * 10 + i64::from((*digit).min(9)));

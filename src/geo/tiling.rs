@@ -11,9 +11,11 @@
 //!    The points within a distance of a segment form a convex set, so the whole new line lies in it, and the owner of a place
 //!    farther than `snap_m` from every drawn border never changes.
 //! 2. Integers only and sorted order everywhere: the same layers give the same result on every machine.
-//! 3. Distances are rounded up (the longest degree of WGS 84 is used), so that a bound in metres holds on the ground.
+//! 3. Distances are rounded up, so that a bound in metres holds on the ground.
 
 use super::point::Point;
+use super::ring;
+use super::trig::{self, SCALE_BITS, Scale};
 
 /// One feature of a layer: the area it belongs to and its polygons, each with the outer ring first, rings not closed.
 ///
@@ -125,21 +127,21 @@ pub fn inspect(outlines: &[Outline], tolerance_m: u32) -> Inspection {
     inspection
 }
 
-/// Whether the polygons own the place: even-odd over all rings, a border belongs to the side east of it.
+/// Whether the polygons own the place: even-odd over all rings, borders as [`ring`] says.
 pub fn contains(polygons: &[Vec<Vec<Point>>], p: Point) -> bool {
-    polygons.iter().flatten().fold(false, |inside, ring| inside ^ ring_contains(ring, p))
+    polygons.iter().flatten().fold(false, |inside, ring| inside ^ ring::contains(ring, p))
 }
 
 /// A place well inside a ring: the point farthest from its edge, near enough. `None` when the ring has no inside.
 pub fn middle(ring: &[Point]) -> Option<Point> {
-    deepest(&ring_edges(ring).map(|(a, b)| (Site::of(a), Site::of(b))).collect::<Vec<_>>()).map(|(at, _)| at)
+    deepest(&ring::edges(ring).map(|(a, b)| (Site::of(a), Site::of(b))).collect::<Vec<_>>()).map(|(at, _)| at)
 }
 
 /// Pairs of areas that share an edge, and areas with an edge that nobody shares. Sorted; `None` stands for the outside.
 pub fn neighbours(outlines: &[Outline]) -> Vec<(u32, Option<u32>)> {
     let mut edges: Vec<(Point, Point, u32)> = Vec::new();
     for outline in outlines {
-        for (a, b) in outline.polygons.iter().flatten().flat_map(|ring| ring_edges(ring)) {
+        for (a, b) in outline.polygons.iter().flatten().flat_map(|ring| ring::edges(ring)) {
             edges.push((a.min(b), a.max(b), outline.area));
         }
     }
@@ -165,43 +167,23 @@ pub fn neighbours(outlines: &[Outline]) -> Vec<(u32, Option<u32>)> {
 
 // --- measuring ---
 
-/// Micrometres in one unit of latitude at the pole, where a degree of WGS 84 is longest.
-const LAT_UM: i64 = 11_170;
-/// The same for longitude, before the cosine: the ellipsoid's parallels are up to 0.34 % longer than the cosine says.
-const LON_UM: i64 = 11_170;
-/// One in the fixed point of [`cosine`].
-const COS_ONE: i64 = 1 << 16;
-
-/// The cosine of a latitude, rounded up a little, as a part of [`COS_ONE`].
-fn cosine(lat_e7: i64) -> i64 {
-    // A Taylor series in 30 bits after the point; 1 + eight terms are exact to 1e-6 up to the pole.
-    const ONE: i128 = 1 << 30;
-    let x = i128::from(lat_e7) * 3_141_592_654 * ONE / (180 * 10_000_000 * 1_000_000_000);
-    let square = x * x / ONE;
-    let (mut term, mut sum) = (ONE, ONE);
-    for k in 1..=8 {
-        term = -term * square / ONE / (2 * k * (2 * k - 1));
-        sum += term;
-    }
-    ((sum.clamp(0, ONE) * i128::from(COS_ONE) + ONE - 1) / ONE + 2).min(i128::from(COS_ONE)) as i64
-}
-
 /// A flat map of a neighbourhood in micrometres.
 #[derive(Clone, Copy)]
 struct Plane {
     origin: Point,
-    cos: i64,
+    scale: Scale,
 }
 
 impl Plane {
     fn at(origin: Point) -> Self {
-        Self { origin, cos: cosine(i64::from(origin.lat_e7)) }
+        Self { origin, scale: trig::scale(origin.lat_e7) }
     }
 
     fn place(self, p: Point) -> (i128, i128) {
-        let x = (i64::from(p.lon_e7) - i64::from(self.origin.lon_e7)) * LON_UM;
-        let y = (i64::from(p.lat_e7) - i64::from(self.origin.lat_e7)) * LAT_UM;
-        (i128::from(x) * i128::from(self.cos) / i128::from(COS_ONE), i128::from(y))
+        let ground = |units: i64, scale: u32| (i128::from(units) * i128::from(scale) * 10_000) >> SCALE_BITS;
+        let east = i64::from(p.lon_e7) - i64::from(self.origin.lon_e7);
+        let north = i64::from(p.lat_e7) - i64::from(self.origin.lat_e7);
+        (ground(east, self.scale.lon), ground(north, self.scale.lat))
     }
 }
 
@@ -238,21 +220,13 @@ fn from_segment(p: Point, a: Point, b: Point) -> (i64, i64, i64) {
 
 /// The distance from a place to the nearest edge of these polygons in centimetres, rounded up.
 pub fn distance_cm(polygons: &[Vec<Vec<Point>>], p: Point) -> Option<u64> {
-    let edges = polygons.iter().flatten().flat_map(|ring| ring_edges(ring));
+    let edges = polygons.iter().flatten().flat_map(|ring| ring::edges(ring));
     edges.map(|(a, b)| (from_segment(p, a, b).0 as u64).div_ceil(10_000)).min()
 }
 
 /// The distance between two places in centimetres, rounded up; never less than on the ground.
 pub fn span_cm(a: Point, b: Point) -> u64 {
     (distance_um(a, b) as u64).div_ceil(10_000)
-}
-
-fn ring_edges(ring: &[Point]) -> impl Iterator<Item = (Point, Point)> + '_ {
-    ring.iter().copied().zip(ring.iter().copied().cycle().skip(1))
-}
-
-fn ring_contains(ring: &[Point], p: Point) -> bool {
-    ring_edges(ring).fold(false, |inside, (a, b)| inside ^ crosses_west(a, b, p))
 }
 
 /// Whether the edge crosses the ray that leaves `p` westward; half-open, so that a vertex is met once.
@@ -352,7 +326,7 @@ fn choose_nodes(outlines: &[Outline], moves: &[(Point, Point)], sites: &Sites, s
     let mut segments: Vec<(Site, Site)> = Vec::new();
     let mut edges: Vec<(Point, Point, u32)> = Vec::new();
     for outline in outlines {
-        for (a, b) in outline.polygons.iter().flatten().flat_map(|ring| ring_edges(ring)) {
+        for (a, b) in outline.polygons.iter().flatten().flat_map(|ring| ring::edges(ring)) {
             segments.push((Site::of(a), Site::of(b)));
             edges.push((a, b, outline.area));
         }
@@ -404,8 +378,12 @@ fn rebuild(outlines: &mut [Outline], moves: &[(Point, Point)], nodes: &[Node], r
         for polygon in &mut outline.polygons {
             for ring in polygon.iter_mut() {
                 let mut line = Vec::with_capacity(ring.len());
-                for &point in ring.iter() {
+                for (&point, &following) in ring.iter().zip(ring.iter().cycle().skip(1)) {
                     line.push(moved(moves, point));
+                    // A repeated vertex has no edge behind it, and edges are counted as `ring::edges` does.
+                    if point == following {
+                        continue;
+                    }
                     while let Some(&(_, _, node)) = nodes.get(next).filter(|node| node.0 == edge) {
                         line.push(node);
                         next += 1;
@@ -427,16 +405,18 @@ fn rebuild(outlines: &mut [Outline], moves: &[(Point, Point)], nodes: &[Node], r
 /// Removes rings without an inside; a polygon that loses its outer ring loses all.
 fn drop_collapsed(polygon: &mut Vec<Vec<Point>>) -> u32 {
     let before = polygon.len();
-    if polygon.first().is_some_and(|outer| twice_area(outer) == 0) {
+    if polygon.first().is_some_and(|outer| is_flat(outer)) {
         polygon.clear();
     }
-    polygon.retain(|ring| twice_area(ring) != 0);
+    polygon.retain(|ring| !is_flat(ring));
     (before - polygon.len()) as u32
 }
 
-/// Twice the signed area in square units; positive when the ring runs counter-clockwise.
-pub fn twice_area(ring: &[Point]) -> i128 {
-    ring_edges(ring).map(|(a, b)| i128::from(a.lon_e7) * i128::from(b.lat_e7) - i128::from(b.lon_e7) * i128::from(a.lat_e7)).sum()
+/// Whether all vertices stand on one line, so that there is no inside. A figure of eight has an inside, though its area is zero.
+pub fn is_flat(ring: &[Point]) -> bool {
+    let Some((&first, rest)) = ring.split_first() else { return true };
+    let Some(&second) = rest.iter().find(|&&p| p != first) else { return true };
+    rest.iter().all(|&p| Site::of(first).turn(Site::of(second), Site::of(p)) == 0)
 }
 
 // --- finding what is close to what ---
@@ -477,12 +457,11 @@ impl Margin {
 
     /// Enough units on both axes to reach `reach_um` anywhere among these points.
     fn around(points: &[Point], reach_um: i64) -> Self {
-        let lat = points.iter().map(|p| i64::from(p.lat_e7).abs()).max().unwrap_or(0);
-        // Shortest degrees here: the flattest latitude degree is 1 % shorter than the longest, which must be reached too.
-        let cos = cosine(lat).max(COS_ONE / 1_000);
-        let y = (reach_um / (LAT_UM * 99 / 100) + 2) * Site::FINE;
-        let x = (reach_um * COS_ONE / (LON_UM * cos) + 2) * Site::FINE;
-        Self { x, y }
+        // A degree of latitude is shortest on the equator, one of longitude at the greatest latitude.
+        let far = points.iter().map(|p| p.lat_e7.saturating_abs()).max().unwrap_or(0);
+        let units = |scale: u32| (i128::from(reach_um) << SCALE_BITS) / (i128::from(scale.max(1 << 16)) * 10_000) + 2;
+        let (x, y) = (units(trig::scale(far).lon), units(trig::scale(0).lat));
+        Self { x: x as i64 * Site::FINE, y: y as i64 * Site::FINE }
     }
 }
 
@@ -628,7 +607,7 @@ fn misplaced_holes(outlines: &[Outline]) -> Vec<Finding> {
             for (i, hole) in holes.iter().enumerate() {
                 let mut fault = |fault| {
                     let at = middle(hole).or_else(|| hole.first().copied()).unwrap_or_default();
-                    let area_m2 = square_metres(twice_area(hole).abs() * i128::from(Site::FINE * Site::FINE), at.lat_e7);
+                    let area_m2 = square_metres(ring::doubled_area(hole).abs() * i128::from(Site::FINE * Site::FINE), at.lat_e7);
                     findings.push(Finding { fault, outlines: vec![index as u32], at, area_m2, radius_cm: 0, count: 1 });
                 };
                 if lies_outside(hole, outer) {
@@ -656,7 +635,7 @@ fn box_within(inner: [i32; 4], outer: [i32; 4]) -> bool {
 }
 
 fn on_ring(ring: &[Point], p: Point) -> bool {
-    ring_edges(ring).any(|(a, b)| {
+    ring::edges(ring).any(|(a, b)| {
         let between = p >= a.min(b) && p <= a.max(b) || (p.lat_e7 >= a.lat_e7.min(b.lat_e7) && p.lat_e7 <= a.lat_e7.max(b.lat_e7));
         between
             && p.lon_e7 >= a.lon_e7.min(b.lon_e7)
@@ -668,12 +647,12 @@ fn on_ring(ring: &[Point], p: Point) -> bool {
 }
 
 /// A ring is judged by its first vertex that is not on the other; rings that cross are reported as crossing.
-fn lies_outside(ring: &[Point], other: &[Point]) -> bool {
-    ring.iter().find(|&&p| !on_ring(other, p)).is_some_and(|&p| !ring_contains(other, p))
+fn lies_outside(hole: &[Point], other: &[Point]) -> bool {
+    hole.iter().find(|&&p| !on_ring(other, p)).is_some_and(|&p| !ring::contains(other, p))
 }
 
-fn lies_inside(ring: &[Point], other: &[Point]) -> bool {
-    ring.iter().find(|&&p| !on_ring(other, p)).is_some_and(|&p| ring_contains(other, p))
+fn lies_inside(hole: &[Point], other: &[Point]) -> bool {
+    hole.iter().find(|&&p| !on_ring(other, p)).is_some_and(|&p| ring::contains(other, p))
 }
 
 // --- the planar map ---
@@ -699,7 +678,7 @@ impl PlanarMap {
         let mut pieces: Vec<Piece> = Vec::new();
         let polygons = outlines.iter().flat_map(|outline| &outline.polygons);
         for (shard, polygon) in polygons.enumerate() {
-            for (a, b) in polygon.iter().flat_map(|ring| ring_edges(ring)) {
+            for (a, b) in polygon.iter().flat_map(|ring| ring::edges(ring)) {
                 let (a, b) = (Site::of(a), Site::of(b));
                 if a != b {
                     pieces.push((a.min(b), a.max(b), shard as u32));
@@ -1137,9 +1116,10 @@ fn report_doubles(mut doubles: Vec<((u32, u32), Wrong)>, shards: &[Shard], owned
 }
 
 fn square_centimetres(twice_area: i128, lat_e7: i32) -> u128 {
-    // Half, back from fine units to units, and 1.1132 cm on each side.
+    // Half, and back from fine units to units.
     let units = twice_area.max(0) as u128 / (2 * (Site::FINE * Site::FINE) as u128);
-    units * 12_392 / 10_000 * cosine(i64::from(lat_e7)) as u128 / COS_ONE as u128
+    let Scale { lat, lon } = trig::scale(lat_e7);
+    ((units * u128::from(lat)) >> SCALE_BITS) * u128::from(lon) >> SCALE_BITS
 }
 
 fn square_metres(twice_area: i128, lat_e7: i32) -> u64 {

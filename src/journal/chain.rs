@@ -192,7 +192,9 @@ impl Verification {
     /// Checks the chain after `start`, and that it passes through every one of `anchors`.
     pub fn after(start: Anchor, mut anchors: Vec<Anchor>) -> Self {
         anchors.retain(|anchor| anchor.seq > start.seq);
-        anchors.sort_unstable_by_key(|anchor| anchor.seq);
+        anchors.sort_by_key(|anchor| anchor.seq);
+        // Every opening without a write in between notes the same end.
+        anchors.dedup();
         let found = Verified { entry_count: 0, holes: Vec::new(), head: start, breaks: Vec::new(), break_count: 0 };
         Self { walk: Verifier::after(start), anchors, anchor_index: 0, found }
     }
@@ -366,7 +368,8 @@ mod tests {
 
     #[test]
     fn the_chain_of_a_known_entry_never_changes_its_spelling() {
+        // Computed apart from this code, from the layout in the doc of `link`.
         let hash = link(ChainHash::genesis(3), &entry(5)).to_string();
-        assert_eq!(hash, "golden");
+        assert_eq!(hash, "f07aabb8c96fc801ab133b577f6e846db939276b9b6482d4736a9bd15bd731c5");
     }
 }

@@ -158,3 +158,88 @@ pub fn change_of(fact: &Fact) -> Option<ProjectionChange> {
         | Fact::Tables { .. } => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::contact::{Contact, ContactKey, Door};
+    use crate::decision::AssignedRecord;
+    use crate::deliver::{Ending, Evidence, OfferId, WaitingWhy};
+    use crate::units::Ppm;
+
+    const AT: Timestamp = Timestamp::from_secs(9);
+
+    fn name(text: &str) -> Name {
+        Name::new(text).unwrap()
+    }
+
+    fn decision() -> DecisionRecord {
+        let assigned = |service, room: &str, lead| AssignedRecord {
+            service,
+            dispatcher: name(room),
+            area: Some(name("AE-DU")),
+            probability: Some(Ppm::ONE),
+            lead,
+            chain: vec![name(room)],
+        };
+        DecisionRecord {
+            tables: TablesVersion([3; 32]),
+            services: vec![assigned(Service::Police, "DU-POL", false), assigned(Service::Ambulance, "DU-AMB", true)],
+            priority: Some(1),
+            ..DecisionRecord::default()
+        }
+    }
+
+    fn offer() -> OfferId {
+        OfferId { contact: ContactId(4), service: Service::Ambulance }
+    }
+
+    #[test]
+    fn an_arrival_becomes_a_row_led_by_the_service_that_leads() {
+        let key = ContactKey { gateway: name("trunk-1"), gateway_ref: "call-9".into() };
+        let mut contact = Contact::new(ContactId(4), key, Timestamp::from_secs(8), Door::SipVoice);
+        contact.line = Some("+971500000001".into());
+        let fact = Fact::Arrived { at: AT, contact: Arc::new(contact), decision: Arc::new(decision()), states: vec![] };
+        let Some(ProjectionChange::Arrived(row)) = change_of(&fact) else { panic!("an arrival is a row") };
+        assert_eq!((row.contact, row.gateway, &*row.gateway_ref), (ContactId(4), name("trunk-1"), "call-9"));
+        assert_eq!((row.line.as_deref(), row.received), (Some("+971500000001"), Timestamp::from_secs(8)));
+        assert_eq!((row.routed.lead, row.routed.dispatcher), (Some(Service::Ambulance), Some(name("DU-AMB"))));
+        assert_eq!(row.routed.area, Some(name("AE-DU")), "the lead's area, when the decision names none");
+        assert_eq!(row.routed.services, ServiceSet::of(Service::Police).with(Service::Ambulance));
+        assert_eq!((row.state, row.seat, row.ending), (RowState::Waiting, None, None));
+    }
+
+    #[test]
+    fn each_step_of_an_offer_shows_its_state_and_seat() {
+        let seat = Seat { dispatcher: name("DU-AMB"), seat: name("3") };
+        let moved = |fact: Fact| match change_of(&fact) {
+            Some(ProjectionChange::Moved { contact: ContactId(4), service: Service::Ambulance, state, seat }) => (state, seat),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(moved(Fact::Taken { at: AT, offer: offer(), seat }), (RowState::Taken, Some(seat)));
+        assert_eq!(moved(Fact::Accepted { at: AT, offer: offer(), seat }), (RowState::Accepted, Some(seat)));
+        assert_eq!(moved(Fact::Closed { at: AT, offer: offer(), seat, reason: "done".into() }), (RowState::Closed, Some(seat)));
+        let waiting = Fact::Waiting { at: AT, offer: offer(), why: WaitingWhy::Released, reason: "busy".into() };
+        assert_eq!(moved(waiting), (RowState::Waiting, None));
+    }
+
+    #[test]
+    fn a_new_decision_and_an_end_change_the_row_and_the_rest_does_not() {
+        let contact = ContactId(4);
+        let evidence = Evidence::default();
+        let again = Fact::Redecided { at: AT, contact, revision: 2, evidence, decision: Arc::new(decision()) };
+        assert_eq!(change_of(&again), Some(ProjectionChange::Redecided { contact, routed: Routed::of(&decision()) }));
+        let ended = Fact::Ended { at: AT, contact, ending: Ending::TestSunk };
+        assert_eq!(change_of(&ended), Some(ProjectionChange::Ended { contact, ending: name("test_sunk") }));
+        assert_eq!(change_of(&Fact::HungUp { at: AT, contact }), None);
+        assert_eq!(change_of(&Fact::Tables { at: AT, version: TablesVersion::default(), by: name("ops") }), None);
+    }
+
+    #[test]
+    fn every_state_is_found_by_its_word() {
+        assert!(RowState::ALL.into_iter().all(|state| RowState::from_word(state.word()) == Some(state)));
+        assert_eq!(RowState::from_word("lost"), None);
+    }
+}

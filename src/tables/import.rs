@@ -18,9 +18,10 @@ use std::fmt::Write as _;
 
 use geojson::GeometryValue;
 
-use super::check::layers::{describe, holds, outlines, place};
+use super::check::layers::{holds, outlines, place};
 use super::check::provenance::{FILE as PROVENANCE, ProvenanceRow, sha256_hex};
-use super::source::{AreaRow, BorderRow, Defect, Feature, Files, Pack, Row, parse_shape, read_csv};
+use super::check::{Report, check_files};
+use super::source::{AreaRow, BorderRow, Defect, Feature, Files, OverlayRow, Pack, Row, parse_shape, read_csv};
 use crate::geo::area::Shape;
 use crate::geo::point::Point;
 use crate::geo::tiling::{self, Fault, Inspection, Outline, Snapping};
@@ -67,12 +68,13 @@ pub struct ImportReport {
     /// The base had water, and it was dropped with the old land.
     pub water_dropped: bool,
     pub borders_dropped: usize,
-    pub borders_kept: usize,
     pub borders_written: usize,
     pub overlays_dropped: Vec<String>,
     pub overlays_marked: Vec<String>,
-    /// What the layer still has: gaps, overlaps and the like, and warnings.
-    pub left: Vec<Defect>,
+    /// What was noticed while reading the layers and did not stop the import.
+    pub warnings: Vec<Defect>,
+    /// The new pack as `check` judges it, with every gap and overlap that is left.
+    pub checked: Report,
 }
 
 /// What was done to one layer.
@@ -116,14 +118,14 @@ pub fn import(base: &Files, request: &Request, step: &mut dyn FnMut(&str)) -> Re
         return Err(fatal);
     }
     let mut files = base.clone();
-    let mut report = ImportReport { left: warnings, ..ImportReport::default() };
+    let mut report = ImportReport { warnings, ..ImportReport::default() };
     step("fit the areas together");
-    let land = fit(land, &basis, &mut report.land, &mut report.left);
+    let land = fit(land, &basis, &mut report.land);
     files.insert(LAND.to_owned(), write_features(&basis.pack.area_property, &land).into_bytes());
     report.water_dropped = files.remove(WATER).is_some() && water.is_none();
     if let Some(water) = water {
         step("fit the waters together");
-        let water = fit(water, &basis, report.water.insert(LayerReport::default()), &mut report.left);
+        let water = fit(water, &basis, report.water.insert(LayerReport::default()));
         files.insert(WATER.to_owned(), write_features(&basis.pack.area_property, &water).into_bytes());
     }
     if let Some(regions) = regions {
@@ -137,6 +139,8 @@ pub fn import(base: &Files, request: &Request, step: &mut dyn FnMut(&str)) -> Re
     rewrite_borders(&mut files, &basis, &land, request, &mut report);
     rewrite_overlays(&mut files, &land, &mut report);
     rewrite_provenance(&mut files, base, request, &basis, &report);
+    step("check the new pack");
+    report.checked = check_files(&files);
     Ok(Imported { files, report })
 }
 
@@ -144,8 +148,8 @@ fn vertex_count(rows: &[Row<Feature>]) -> usize {
     rows.iter().flat_map(|row| row.value.polygons.iter().flatten()).map(Vec::len).sum()
 }
 
-/// Snaps a layer and reports what that closed and what is left.
-fn fit(mut rows: Vec<Row<Feature>>, basis: &Basis, report: &mut LayerReport, left: &mut Vec<Defect>) -> Vec<Row<Feature>> {
+/// Snaps a layer and reports what that closed.
+fn fit(mut rows: Vec<Row<Feature>>, basis: &Basis, report: &mut LayerReport) -> Vec<Row<Feature>> {
     let snap_m = basis.pack.snap_m;
     (report.features, report.vertices_read) = (rows.len(), vertex_count(&rows));
     let mut fitted: Vec<Outline> = outlines(&rows);
@@ -159,7 +163,6 @@ fn fit(mut rows: Vec<Row<Feature>>, basis: &Basis, report: &mut LayerReport, lef
     (report.closed, report.closed_m2) = (before.0.saturating_sub(after.0), before.1.saturating_sub(after.1));
     (report.slivers, report.slivers_m2) = (inspection.slivers, inspection.slivers_m2);
     report.vertices_written = vertex_count(&rows);
-    left.extend(inspection.findings.iter().filter_map(|finding| describe(finding, &rows)));
     rows
 }
 
@@ -330,8 +333,17 @@ fn read_features(layer: &Layer, property: &str, otherwise: &[&str], defects: &mu
                 continue;
             }
         };
-        let mut reader = RingReader { file, number, id: &id, defects, said: 0 };
-        let polygons = polygons.iter().map(|polygon| polygon.iter().map(|ring| reader.read(ring)).collect()).collect();
+        let mut reader = RingReader { file, number, id: &id, defects, said: 0, flat: (0, None) };
+        let mut polygons: Vec<Vec<Vec<Point>>> =
+            polygons.iter().map(|polygon| polygon.iter().map(|ring| reader.read(ring)).collect()).collect();
+        for polygon in &mut polygons {
+            if polygon.first().is_some_and(Vec::is_empty) {
+                polygon.clear();
+            }
+            polygon.retain(|ring| !ring.is_empty());
+        }
+        polygons.retain(|polygon| !polygon.is_empty());
+        reader.finish(polygons.is_empty());
         rows.push(Row { file: file.to_owned(), line: number, value: Feature { id, polygons } });
     }
     nameless.report(file, property, defects);
@@ -432,6 +444,8 @@ struct RingReader<'a> {
     id: &'a str,
     defects: &'a mut Vec<Defect>,
     said: u32,
+    /// Rings without an inside, and where the first is.
+    flat: (u32, Option<Point>),
 }
 
 impl RingReader<'_> {
@@ -459,13 +473,26 @@ impl RingReader<'_> {
         }
         points.pop();
         points.dedup();
-        if points.len() < 3 || tiling::twice_area(&points) == 0 {
+        if points.len() < 3 || tiling::is_flat(&points) {
             let at = points.first().copied().unwrap_or_default();
-            let what = format!("a ring without an inside at {}", place(at));
-            self.say("bad_ring", what, "remove it, or fix the geometry in a GIS");
+            self.flat.0 += 1;
+            self.flat.1.get_or_insert(at);
             return Vec::new();
         }
         points
+    }
+
+    /// Rings without an inside own nothing: dropping them changes no owner, so they do not stop an import.
+    fn finish(&mut self, is_empty: bool) {
+        if let (count @ 1.., Some(at)) = self.flat {
+            let what =
+                format!("feature {} (`{}`): {count} rings without an inside left out, the first at {}", self.number, self.id, place(at));
+            let flat = defect(self.file, self.number, "bad_ring", what, "nothing is lost; fix the geometry in a GIS when convenient");
+            self.defects.push(Defect { warning: true, ..flat });
+        }
+        if is_empty && self.said == 0 {
+            self.say("bad_ring", "no ring with an inside".to_owned(), "draw the area, or remove the feature");
+        }
     }
 
     fn not_degrees(&mut self, lon: f64, lat: f64) {
@@ -550,16 +577,23 @@ fn rewrite_borders(files: &mut Files, basis: &Basis, land: &[Row<Feature>], requ
     let mut ignored = Vec::new();
     let old: Vec<Row<BorderRow>> = files.get(BORDERS).map_or_else(Vec::new, |bytes| read_csv(BORDERS, bytes, &mut ignored));
     let is_country = |id: &str| id != "coast" && !basis.areas.contains(id);
-    let (kept, dropped): (Vec<_>, Vec<_>) =
-        old.into_iter().map(|row| row.value).partition(|b| is_country(&b.area_a) || is_country(&b.area_b));
-    (report.borders_kept, report.borders_dropped) = (kept.len(), dropped.len());
+    // The national border is drawn by the new layer too: the old rows spoke of the old layer's line.
+    let national: BTreeSet<(&str, &str)> = old
+        .iter()
+        .map(|row| (row.value.area_a.as_str(), row.value.area_b.as_str()))
+        .filter(|(a, b)| is_country(a) || is_country(b))
+        .collect();
+    report.borders_dropped = old.len();
     let ids: BTreeSet<&str> = land.iter().map(|row| row.value.id.as_str()).collect();
     let ids: Vec<&str> = ids.into_iter().collect();
     let mut writer = csv::Writer::from_writer(Vec::new());
     let header = ["area_a", "area_b", "accuracy_m", "within", "source"];
     let mut lines: Vec<[String; 5]> = vec![header.map(str::to_owned)];
-    lines.extend(kept.into_iter().map(|b| [b.area_a, b.area_b, b.accuracy_m.to_string(), b.within, b.source]));
     let source = format!("{}, imported {}", request.land.name, request.date);
+    for (a, b) in &national {
+        lines.push([(*a).to_owned(), (*b).to_owned(), request.accuracy_m.to_string(), String::new(), source.clone()]);
+        report.borders_written += 1;
+    }
     for (a, b) in tiling::neighbours(&outlines(land)) {
         let name = |number: u32| ids.get(number as usize).copied().unwrap_or_default().to_owned();
         let other = b.map_or_else(|| "coast".to_owned(), name);
@@ -660,13 +694,21 @@ fn rewrite_provenance(files: &mut Files, base: &Files, request: &Request, basis:
     let layers = [(LAND, "land", Some(&request.land), Some(&report.land)), (WATER, "water", request.water.as_ref(), report.water.as_ref())];
     let regions = (REGIONS, "regions", request.regions.as_ref(), report.regions.as_ref());
     let layers: Vec<_> = layers.into_iter().chain([regions]).collect();
+    let mut ignored = Vec::new();
+    let overlays: Vec<Row<OverlayRow>> = files.get(OVERLAYS).map_or_else(Vec::new, |bytes| read_csv(OVERLAYS, bytes, &mut ignored));
+    let named: BTreeSet<String> = overlays.into_iter().map(|row| row.value.provenance).collect();
     let mut blocks = blocks_of(&text);
     blocks.retain_mut(|block| {
         let Some(row) = parse_block(block) else { return true };
         let file = row.file.strip_prefix(&folder).unwrap_or(&row.file);
         let replaced = layers.iter().any(|(name, _, layer, _)| *name == file && layer.is_some());
         if replaced || (!file.is_empty() && !files.contains_key(file) && file != PROVENANCE) {
-            return false;
+            // An overlay that stays may have come from the same source as the layer that goes.
+            let told = named.contains(&row.id);
+            if told {
+                *block = without_file(block);
+            }
+            return told;
         }
         if !row.sha256.is_empty()
             && let Some(bytes) = files.get(file).filter(|bytes| base.get(file) != Some(*bytes))
@@ -717,6 +759,12 @@ fn blocks_of(text: &str) -> Vec<String> {
     }
     blocks.retain(|block| !block.is_empty());
     blocks
+}
+
+/// A row that tells of a source, but no longer of a file.
+fn without_file(block: &str) -> String {
+    let of_file = |line: &&str| line.split_once('=').is_some_and(|(key, _)| matches!(key.trim(), "file" | "sha256"));
+    block.split_inclusive('\n').filter(|line| !of_file(line)).collect()
 }
 
 fn parse_block(block: &str) -> Option<ProvenanceRow> {

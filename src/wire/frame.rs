@@ -301,10 +301,8 @@ pub fn encode_fact(fact: &Fact, out: &mut Vec<u8>) -> Result<(), FrameError> {
     out.push(FACT_VERSION);
     let done = put_body(out, |to| <Fact as Codec>::put(fact, to));
     let got = out.len().saturating_sub(start);
-    let done = done.and_then(|()| match got <= FACT_BYTES_MAX {
-        true => Ok(()),
-        false => Err(FrameError::WeBuiltTooLong { bytes_max: FACT_BYTES_MAX as u64, got: got as u64 }),
-    });
+    let too_long = FrameError::WeBuiltTooLong { bytes_max: FACT_BYTES_MAX as u64, got: got as u64 };
+    let done = done.and(if got <= FACT_BYTES_MAX { Ok(()) } else { Err(too_long) });
     done.inspect_err(|_| out.truncate(start))
 }
 

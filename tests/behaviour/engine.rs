@@ -705,10 +705,10 @@ fn a_long_reason_is_cut_between_characters() {
     let mut stage = Stage::new();
     let console = stage.console("DU-AMB", "1");
     let offers = stage.arrive("a", "AMB: DU-AMB");
-    let reason = "ن".repeat(limits::REASON_BYTES_MAX).into();
+    let reason = "ن".repeat(limits::COMMAND_REASON_BYTES_MAX).into();
     stage.say(console, ConsoleSays::Decline { offer: offers[0], reason });
     let kept = stage.facts.iter().find_map(|(_, fact)| if let Fact::Declined { reason, .. } = fact { Some(reason.len()) } else { None });
-    assert_eq!(kept, Some(limits::REASON_BYTES_MAX));
+    assert_eq!(kept, Some(limits::COMMAND_REASON_BYTES_MAX));
 }
 
 // --- tests ---
@@ -1110,6 +1110,69 @@ fn a_long_list_of_promises_is_kept_in_slices_and_in_full() {
     assert_eq!(stage.engine.next_deadline().map(|due| due <= later), Some(true));
     stage.engine.handle(Input::Tick, later, &mut out);
     assert_eq!(durable(&mut out), 100);
+}
+
+#[test]
+fn after_a_loss_nothing_is_promised_until_what_was_lost_is_written_again() {
+    let mut stage = Stage::new();
+    let gateway = stage.gateway("gw");
+    let console = stage.console("DU-AMB", "1");
+    let held = stage.arrive("held", "AMB: DU-AMB");
+    stage.store();
+    stage.gateway_heard(gateway);
+    stage.take(console, held[0]);
+    let lost = stage.arrive("lost", "AMB: DU-AMB > SH-AMB");
+    stage.lose();
+    assert!(!stage.engine.is_whole());
+    stage.arrive("after", "AMB: DU-AMB");
+    stage.heard(console);
+    stage.store();
+    assert!(stage.gateway_heard(gateway).is_empty() && taken_by(&stage.heard(console)).is_empty());
+    assert!(stage.engine.is_whole(), "it is written again, and not yet held");
+    stage.store();
+    assert_eq!(words_of(&stage.gateway_heard(gateway)), ["durable"; 3]);
+    assert_eq!(taken_by(&stage.heard(console)), [seat("DU-AMB", "1")]);
+    let incident = stage.engine.contact(held[0].contact).unwrap().incident;
+    stage.crash(&usual_rooms());
+    let again = stage.engine.contact(held[0].contact).unwrap();
+    assert_eq!((again.incident, again.offers[0].holder), (incident, Some(seat("DU-AMB", "1"))));
+    assert!(stage.engine.contact(lost[0].contact).is_some());
+    assert_eq!(stage.engine.counters().journal_gaps, 1);
+}
+
+#[test]
+fn a_contact_beyond_the_bound_whose_entries_were_lost_can_be_handed_back() {
+    let config = Config { contacts_live_max: 1, ..Config::default() };
+    let mut stage = Stage::with(config, usual_rooms());
+    let gateway = stage.gateway("gw");
+    stage.arrive("", "");
+    stage.arrive("b", "AMB: DU-AMB");
+    stage.lose();
+    stage.store();
+    stage.store();
+    stage.store();
+    stage.gateway_heard(gateway);
+    stage.arrive("b", "AMB: DU-AMB");
+    stage.store();
+    assert_eq!(words_of(&stage.gateway_heard(gateway)), ["durable"]);
+}
+
+#[test]
+fn a_loss_keeps_shares_that_the_decision_in_force_no_longer_names() {
+    let mut stage = Stage::new();
+    let (police, ambulance) = (stage.console("DU-POL", "1"), stage.console("DU-AMB", "1"));
+    let offers = stage.arrive("a", "AMB: DU-AMB > SH-AMB; POL: DU-POL > SH-POL");
+    stage.take(police, offers[1]);
+    stage.accept(police, offers[1]);
+    stage.take(ambulance, offers[0]);
+    stage.evidence("a", words("only ill, in Sharjah"));
+    stage.redecide("AMB: SH-AMB");
+    stage.lose();
+    stage.store();
+    stage.store();
+    let before = stage.contacts();
+    stage.crash(&usual_rooms());
+    assert_eq!(stage.contacts(), before);
 }
 
 // --- tables and states ---

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use najda::contact::{ClaimSource, Contact, ContactKey, Door, LocationClaim, Oddity, Place, Signal, Whose};
 use najda::decision::{AssignedRecord, DecisionRecord, NeighbourRecord};
 use najda::deliver::{
-    ConsoleHears, ConsoleSays, DispatcherState, Ending, Evidence, Fact, GatewayHears, GatewaySays, Offer, OfferId, Refusal, Role, Seat,
-    Target, WaitingWhy,
+    AskedWhy, ConsoleHears, ConsoleSays, DispatcherState, Ending, Evidence, Fact, GatewayHears, GatewaySays, Offer, OfferId, Refusal, Role,
+    Seat, Target, WaitingWhy,
 };
 use najda::geo::area::Shape;
 use najda::geo::point::Point;
@@ -783,8 +783,12 @@ fn any_waiting() -> impl Strategy<Value = WaitingWhy> {
     prop_oneof![Just(WaitingWhy::Declined), Just(WaitingWhy::LeaseStale), Just(WaitingWhy::Released), Just(WaitingWhy::SeatGone)]
 }
 
+fn any_asked() -> impl Strategy<Value = AskedWhy> {
+    (0..AskedWhy::ALL.len()).prop_map(|index| AskedWhy::ALL[index])
+}
+
 fn any_ending() -> impl Strategy<Value = Ending> {
-    prop_oneof![Just(Ending::Closed), Just(Ending::Duplicate), Just(Ending::TestSunk)]
+    prop_oneof![Just(Ending::Closed), Just(Ending::Duplicate), Just(Ending::TestSunk), Just(Ending::Overflowed)]
 }
 
 fn any_state() -> impl Strategy<Value = DispatcherState> {
@@ -885,7 +889,18 @@ fn fact() -> impl Strategy<Value = Fact> {
         }),
         (any_at(), any_id(), any::<u32>(), any_evidence(), any_decision())
             .prop_map(|(at, contact, revision, evidence, decision)| { Fact::Redecided { at, contact, revision, evidence, decision } }),
-        (any_at(), any_offer_id(), any_name()).prop_map(|(at, offer, dispatcher)| Fact::Asked { at, offer, dispatcher }),
+        (any_at(), any_offer_id(), any_name(), any_asked()).prop_map(|(at, offer, dispatcher, why)| Fact::Asked {
+            at,
+            offer,
+            dispatcher,
+            why
+        }),
+        (any_at(), any_offer_id(), any_seat(), text(1_000)).prop_map(|(at, offer, seat, reason)| Fact::Declined {
+            at,
+            offer,
+            seat,
+            reason
+        }),
         (any_at(), any_offer_id(), any_seat()).prop_map(|(at, offer, seat)| Fact::Taken { at, offer, seat }),
         (any_at(), any_offer_id(), any_seat()).prop_map(|(at, offer, seat)| Fact::Accepted { at, offer, seat }),
         (any_at(), any_offer_id(), any_waiting(), text(1_000)).prop_map(|(at, offer, why, reason)| Fact::Waiting {

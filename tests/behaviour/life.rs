@@ -41,6 +41,7 @@ enum Event {
     Command { who: Index, offer: Index, what: u8 },
     Disk(Index),
     DiskFails,
+    DiskLoses,
     Time { millis: u16, heartbeats: bool },
     State { room: Index, state: Index },
     Tables { capacity: u32 },
@@ -63,6 +64,7 @@ fn event() -> impl Strategy<Value = Event> {
         24 => (index(), index(), 0u8..24).prop_map(|(who, offer, what)| Event::Command { who, offer, what }),
         6 => index().prop_map(Event::Disk),
         1 => Just(Event::DiskFails),
+        1 => Just(Event::DiskLoses),
         4 => (0u16..20_000, any::<bool>()).prop_map(|(millis, heartbeats)| Event::Time { millis, heartbeats }),
         1 => (index(), index()).prop_map(|(room, state)| Event::State { room, state }),
         1 => (0u32..6).prop_map(|capacity| Event::Tables { capacity }),
@@ -117,6 +119,7 @@ impl Day {
                 self.stage.store_through(through);
             }
             Event::DiskFails => self.stage.input(Input::StoreFailed { through: self.stage.held_through }),
+            Event::DiskLoses => self.stage.lose(),
             Event::Time { millis, heartbeats: true } => self.stage.pass(u64::from(millis) * 1_000),
             Event::Time { millis, heartbeats: false } => self.stage.pass_in_silence(u64::from(millis) * 1_000),
             Event::State { room, state } => {
@@ -203,6 +206,9 @@ fn rebuilt_part(mut view: ContactView) -> ContactView {
 }
 
 fn check_rebuilds(stage: &Stage, rooms: &najda::engine::Rooms) {
+    if !stage.engine.is_whole() {
+        return;
+    }
     let rebuilt = Engine::recover(Config::default(), rooms, stage.facts.iter().cloned(), stage.now);
     rebuilt.audit().expect("a rebuilt engine agrees with itself");
     let ended: BTreeSet<ContactId> =
@@ -251,8 +257,10 @@ fn bring_to_an_end(day: &mut Day) {
     }
     assert_eq!(day.stage.engine.live_contacts(), 0, "left: {:?}", day.stage.contacts());
     assert_eq!((day.stage.engine.waiting_offers(), day.stage.engine.promises_waiting()), (0, 0));
-    let arrived = day.stage.facts.iter().filter(|(_, fact)| matches!(fact, Fact::Arrived { .. })).count();
-    assert_eq!(day.stage.endings().len(), arrived, "every contact ended exactly once");
+    let of = |fact: &Fact| if let Fact::Arrived { contact, .. } = fact { Some(contact.id) } else { None };
+    let arrived: BTreeSet<ContactId> = day.stage.facts.iter().filter_map(|(_, fact)| of(fact)).collect();
+    let ended = day.stage.endings().len();
+    assert!(ended == arrived.len() || ended > arrived.len() && !day.stage.lost.is_empty(), "every contact ended exactly once");
 }
 
 proptest! {

@@ -1,9 +1,15 @@
+mod acceptance;
+mod packs;
+mod places;
+mod routing;
 mod doors;
 mod engine;
 mod frames;
 mod geography;
 mod life;
 mod stage;
+mod store;
 mod tables_check;
 mod tables_import;
 mod tilings;
+mod demo;

@@ -83,6 +83,9 @@ pub struct Stage {
     book: Book,
     /// What the disk holds.
     pub held_through: u64,
+    /// Entries that were given up for good.
+    pub lost: Vec<std::ops::RangeInclusive<u64>>,
+    last_seq: u64,
     /// The disk answers at once.
     pub disk_is_fast: bool,
     config: Config,
@@ -122,6 +125,8 @@ impl Stage {
             gateway_heard: BTreeMap::new(),
             book: Book::default(),
             held_through: 0,
+            lost: Vec::new(),
+            last_seq: 0,
             disk_is_fast: false,
             config,
             next_session: 0,
@@ -132,6 +137,7 @@ impl Stage {
     /// Kills the engine and starts another from what the disk held. Every session is gone.
     pub fn crash(&mut self, rooms: &Rooms) {
         let held = self.held_through;
+        self.last_seq = held;
         self.facts.retain(|(seq, _)| *seq <= held);
         self.book = Book::default();
         for (seq, fact) in self.facts.clone() {
@@ -250,6 +256,18 @@ impl Stage {
         self.input(Input::Stored { through });
     }
 
+    /// What the disk does not hold is given up for good.
+    pub fn lose(&mut self) {
+        let (first_seq, last_seq) = (self.held_through + 1, self.engine.last_seq());
+        if first_seq > last_seq {
+            return;
+        }
+        self.facts.retain(|(seq, _)| *seq < first_seq);
+        self.lost.push(first_seq..=last_seq);
+        self.held_through = last_seq;
+        self.input(Input::Lost { first_seq, last_seq });
+    }
+
     /// Lets time pass; every session that is there sends its heartbeats.
     pub fn pass(&mut self, micros: u64) {
         self.pass_with(micros, true);
@@ -346,8 +364,8 @@ impl Stage {
                 self.heard.entry(session).or_default().push(hears);
             }
             Output::Append { seq, fact } => {
-                let last = self.facts.last().map_or(0, |(seq, _)| *seq);
-                assert_eq!(seq, last + 1, "the journal has no gaps");
+                assert_eq!(seq, self.last_seq + 1, "sequence numbers have no gaps");
+                self.last_seq = seq;
                 self.note(seq, &fact);
                 self.facts.push((seq, fact));
             }
@@ -368,19 +386,21 @@ impl Stage {
     }
 
     fn note(&mut self, seq: u64, fact: &Fact) {
+        // After a loss the engine says again what was lost.
+        let again = !self.lost.is_empty();
         let book = &mut self.book;
         match fact {
             Fact::Arrived { contact, .. } => {
-                assert!(book.arrived.insert(contact.id, seq).is_none(), "a contact arrives once");
+                assert!(book.arrived.insert(contact.id, seq).is_none() || again, "a contact arrives once");
             }
             Fact::Taken { offer, seat, .. } => drop(book.taken.insert((*offer, *seat), seq)),
             Fact::Accepted { offer, seat, .. } => drop(book.accepted.insert((*offer, *seat), seq)),
             Fact::Closed { offer, seat, .. } => {
-                assert!(book.closed.insert((*offer, *seat), seq).is_none(), "an offer is closed once");
+                assert!(book.closed.insert((*offer, *seat), seq).is_none() || again, "an offer is closed once");
             }
             Fact::Ended { contact, ending, .. } => {
                 assert!(book.arrived.contains_key(contact), "what ends has arrived");
-                assert!(book.ended.insert(*contact, (seq, *ending)).is_none(), "a contact ends once");
+                assert!(book.ended.insert(*contact, (seq, *ending)).is_none() || again, "a contact ends once");
             }
             _ => {}
         }
@@ -388,7 +408,7 @@ impl Stage {
 
     /// The entry is in the journal, and the disk has said so.
     fn is_held(&self, seq: Option<&u64>) -> bool {
-        seq.is_some_and(|seq| *seq <= self.held_through)
+        seq.is_some_and(|seq| *seq <= self.held_through && !self.lost.iter().any(|lost| lost.contains(seq)))
     }
 
     fn check_gateway(&self, hears: &GatewayHears) {

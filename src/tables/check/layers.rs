@@ -93,13 +93,20 @@ fn land(source: &Source, defects: &mut Vec<Defect>, summary: &mut Summary) {
     }
 }
 
-/// The sea needs no tiling: what no water owns goes to the nearest coast. Two owners are wrong there too.
+/// The sea needs no tiling: what no water owns goes to the nearest coast. Where two own it, the smaller id answers; that is told,
+/// and it is an error where a point of it is farther from its line than `gap_m`.
 fn water(source: &Source, defects: &mut Vec<Defect>) {
     let mut outlines = outlines(&source.water);
     tiling::snap(&mut outlines, source.pack.snap_m);
-    let findings = tiling::inspect(&outlines, source.pack.snap_m).findings;
-    let wrong = findings.iter().filter(|finding| !matches!(finding.fault, Fault::Gap | Fault::Hole));
-    defects.extend(wrong.filter_map(|finding| describe(finding, &source.water)));
+    let gap_cm = u64::from(source.pack.gap_m) * 100;
+    for finding in tiling::inspect(&outlines, source.pack.snap_m).findings {
+        let thin = finding.fault == Fault::Overlap && finding.radius_cm <= gap_cm;
+        if !matches!(finding.fault, Fault::Gap | Fault::Hole)
+            && let Some(defect) = describe(&finding, &source.water)
+        {
+            defects.push(Defect { warning: defect.warning || thin, ..defect });
+        }
+    }
 }
 
 /// A place of no area that somebody else owns by a layer or an overlay.

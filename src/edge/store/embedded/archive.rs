@@ -151,8 +151,6 @@ impl Archive {
             anchors.extend(self.reading(stretch.number, |conn| segment::anchors(conn, partition)).unwrap_or_default());
             anchors.push(stretch.start.before());
         }
-        anchors.sort_unstable_by_key(|anchor| anchor.seq);
-        anchors.dedup();
         let mut walk = Verification::after(start, anchors);
         for stretch in &stretches {
             self.read_stretch(partition, *stretch, stretch.start.first_seq, &mut |read| {

@@ -14,6 +14,9 @@ use crossbeam::utils::CachePadded;
 use crate::edge::store::ledger::Gate;
 use crate::store::{Batch, Claim, Health, Partition, Rejected, RejectedWhy, StoreError};
 
+/// Commands that share an allocation.
+const CHUNK_COMMANDS: usize = 256;
+
 /// What the writer is asked to do, in order.
 pub(super) enum Command {
     Append(Batch),
@@ -37,7 +40,8 @@ pub(super) struct Inbox {
 
 #[derive(Default)]
 struct Queue {
-    commands: Vec<Command>,
+    /// In chunks, so that an append never copies what waits already.
+    chunks: Vec<Vec<Command>>,
     gate: Gate,
     writer_waits: bool,
     closed: bool,
@@ -104,7 +108,14 @@ impl Inbox {
     }
 
     fn put(&self, mut queue: MutexGuard<'_, Queue>, command: Command) {
-        queue.commands.push(command);
+        match queue.chunks.last_mut().filter(|chunk| chunk.len() < CHUNK_COMMANDS) {
+            Some(chunk) => chunk.push(command),
+            None => {
+                let mut chunk = Vec::with_capacity(CHUNK_COMMANDS);
+                chunk.push(command);
+                queue.chunks.push(chunk);
+            }
+        }
         let wake = mem::take(&mut queue.writer_waits);
         drop(queue);
         // Waking costs a system call, so only a writer that sleeps is woken.
@@ -140,24 +151,24 @@ impl Inbox {
 
     // --- for the writer ---
 
-    /// Everything that waits, into the empty `commands`. Sleeps until there is something; false when the inbox is closed and empty.
-    pub(super) fn take_all(&self, commands: &mut Vec<Command>) -> bool {
+    /// Everything that waits, in order. Sleeps until there is something; `None` when the inbox is closed and empty.
+    pub(super) fn take_all(&self) -> Option<Vec<Vec<Command>>> {
         let mut queue = self.lock();
         loop {
-            if !queue.commands.is_empty() {
-                mem::swap(&mut queue.commands, commands);
-                return true;
+            if !queue.chunks.is_empty() {
+                return Some(mem::take(&mut queue.chunks));
             }
             if queue.closed {
-                return false;
+                return None;
             }
             queue.writer_waits = true;
             queue = self.bell.wait(queue).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.lock().commands.is_empty()
+    /// What waits now, without waiting for it.
+    pub(super) fn take_ready(&self) -> Vec<Vec<Command>> {
+        mem::take(&mut self.lock().chunks)
     }
 
     /// Waits until `wait` is over or the inbox is closed; true when it is closed.

@@ -73,10 +73,9 @@ impl Writer {
     }
 
     fn run(mut self) {
-        let mut taken = Vec::new();
         let mut todo: VecDeque<Command> = VecDeque::new();
-        while self.inbox.take_all(&mut taken) {
-            todo.extend(taken.drain(..));
+        while let Some(taken) = self.inbox.take_all() {
+            todo.extend(taken.into_iter().flatten());
             while let Some(command) = todo.pop_front() {
                 match command {
                     Command::Append(first) => {
@@ -87,18 +86,12 @@ impl Writer {
                 }
                 // What arrived during the commit joins the next one.
                 if todo.is_empty() {
-                    self.inbox_into(&mut taken, &mut todo);
+                    todo.extend(self.inbox.take_ready().into_iter().flatten());
                 }
             }
             self.tidy_while_idle();
         }
         self.finish();
-    }
-
-    fn inbox_into(&self, taken: &mut Vec<Command>, todo: &mut VecDeque<Command>) {
-        if !self.inbox.is_empty() && self.inbox.take_all(taken) {
-            todo.extend(taken.drain(..));
-        }
     }
 
     // --- commits ---
@@ -491,5 +484,46 @@ fn move_all(todo: &Receiver<Job>, state: &MoverState) {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::Timestamp;
+
+    fn append(first_seq: u64, entry_count: u64, bytes: usize) -> Command {
+        let tip = Tip::genesis(Partition::default(), first_seq);
+        let entry = |seq| Entry { seq, at: Timestamp::default(), contact: None, kind: 0, bytes: vec![0; bytes] };
+        let entries = (first_seq..first_seq + entry_count).map(entry).collect();
+        Command::Append(Batch::new(&tip.claim(Partition::default()), entries).unwrap())
+    }
+
+    fn check_gathered(commands: Vec<Command>, group_lengths: &[usize]) {
+        let mut todo: VecDeque<Command> = commands.into();
+        let mut lengths = Vec::new();
+        while let Some(command) = todo.pop_front() {
+            lengths.push(match command {
+                Command::Append(first) => gather(first, &mut todo).len(),
+                Command::Claim(..) => 0,
+            });
+        }
+        assert_eq!(lengths, group_lengths);
+    }
+
+    #[test]
+    fn a_commit_takes_all_that_waits_within_its_bounds() {
+        let most = COMMIT_ENTRIES_MAX as u64;
+        check_gathered(vec![append(1, 1, 9), append(2, 5, 9), append(7, 1, 9)], &[3]);
+        check_gathered(vec![append(1, most - 1, 0), append(most, 1, 0), append(most + 1, 1, 0)], &[2, 1]);
+        check_gathered(vec![append(1, 1, 9), append(2, most, 0)], &[1, 1]);
+        let wide = COMMIT_BYTES_MAX / 4;
+        check_gathered((1..=6).map(|seq| append(seq, 1, wide)).collect(), &[4, 2]);
+    }
+
+    #[test]
+    fn a_claim_is_not_overtaken() {
+        let claim = Command::Claim(Partition::default(), bounded(1).0);
+        check_gathered(vec![append(1, 1, 9), claim, append(2, 1, 9)], &[1, 0, 1]);
     }
 }

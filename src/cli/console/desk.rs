@@ -1,0 +1,393 @@
+//! What a seat knows: its offers as the engine last told them, which one is chosen, and what the keys mean now.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::cli::screen::Key;
+use crate::deliver::{ConsoleHears, ConsoleSays, Offer, OfferId, Role, Seat, WaitingWhy};
+use crate::limits::COMMAND_REASON_BYTES_MAX;
+use crate::tables::snapshot::Tables;
+use crate::units::{TablesVersion, Timestamp};
+
+/// Reasons offered for a close.
+const CLOSE_REASON: &str = "done";
+
+/// How the line is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LineState {
+    Lost(String),
+    Open,
+    Refused(String),
+}
+
+/// An offer on the screen.
+#[derive(Clone, Debug)]
+pub struct Shown {
+    pub offer: Arc<Offer>,
+    pub hung_up: bool,
+    /// A command was said and its answer is awaited.
+    pub asked: Option<&'static str>,
+}
+
+/// In which group an offer stands; the order is the order on the page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Group {
+    /// Nobody has taken it, and this room is asked.
+    Waiting,
+    Mine,
+    /// Another seat has it.
+    Others,
+    /// This room is only told.
+    Told,
+}
+
+/// What follows from a message.
+#[derive(Debug, Default)]
+pub struct Follow {
+    pub says: Vec<ConsoleSays>,
+    pub rings: bool,
+}
+
+/// What a key asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Ask {
+    Leave,
+    Nothing,
+    Say(ConsoleSays),
+}
+
+pub struct Desk {
+    pub seat: Seat,
+    pub tables: Arc<Tables>,
+    pub line: LineState,
+    /// When the line last changed.
+    pub line_since: Timestamp,
+    /// The engine's tables.
+    pub engine_tables: Option<TablesVersion>,
+    offers: BTreeMap<OfferId, Shown>,
+    chosen: Option<OfferId>,
+    /// The reason being typed for a decline.
+    pub reason: Option<(OfferId, String)>,
+    pub note: String,
+}
+
+impl Desk {
+    pub fn new(seat: Seat, tables: Arc<Tables>) -> Self {
+        Self {
+            seat,
+            tables,
+            line: LineState::Lost("connecting".into()),
+            line_since: Timestamp::default(),
+            engine_tables: None,
+            offers: BTreeMap::new(),
+            chosen: None,
+            reason: None,
+            note: String::new(),
+        }
+    }
+
+    pub fn seat_name(&self) -> String {
+        format!("{}/{}", self.seat.dispatcher, self.seat.seat)
+    }
+
+    pub fn line(&mut self, state: LineState, now: Timestamp) {
+        if state != self.line {
+            (self.line, self.line_since) = (state, now);
+        }
+    }
+
+    /// Waiting first, oldest first; then mine, others', told.
+    pub fn list(&self) -> Vec<&Shown> {
+        let mut list: Vec<&Shown> = self.offers.values().collect();
+        list.sort_by_key(|shown| (self.group(shown), shown.offer.contact.received, shown.offer.id));
+        list
+    }
+
+    pub fn group(&self, shown: &Shown) -> Group {
+        match (shown.offer.held_by, shown.offer.role) {
+            (Some(by), _) if by == self.seat => Group::Mine,
+            (Some(_), _) => Group::Others,
+            (None, _) if shown.offer.accepted => Group::Others,
+            (None, Role::Neighbour) => Group::Told,
+            (None, _) => Group::Waiting,
+        }
+    }
+
+    /// The chosen offer; the first of the list when the one that was chosen is gone.
+    pub fn chosen(&self) -> Option<&Shown> {
+        self.chosen.and_then(|id| self.offers.get(&id)).or_else(|| self.list().first().copied())
+    }
+
+    // --- what the engine says ---
+
+    pub fn heard(&mut self, hears: ConsoleHears, _now: Timestamp) -> Follow {
+        let mut follow = Follow::default();
+        match hears {
+            ConsoleHears::SignedIn { tables, .. } => {
+                // What is still true is shown again; what is not must not stay on the page.
+                self.offers.clear();
+                self.engine_tables = Some(tables);
+            }
+            ConsoleHears::Offer(offer) => follow = self.offered(offer),
+            ConsoleHears::Confirmed { contact } => {
+                for shown in self.offers.values_mut().filter(|shown| shown.offer.id.contact == contact) {
+                    change(shown, |offer| offer.confirmed = true);
+                }
+            }
+            ConsoleHears::Changed { contact, decision, .. } => {
+                for shown in self.offers.values_mut().filter(|shown| shown.offer.id.contact == contact) {
+                    change(shown, |offer| offer.decision = Arc::clone(&decision));
+                }
+                self.note = "a decision changed: new evidence".into();
+            }
+            ConsoleHears::Taken { offer, by } => self.with(offer, |shown| {
+                shown.asked = None;
+                change(shown, |offer| offer.held_by = Some(by));
+            }),
+            ConsoleHears::Accepted { offer, by } => self.with(offer, |shown| {
+                shown.asked = None;
+                change(shown, |offer| (offer.held_by, offer.accepted) = (Some(by), true));
+            }),
+            ConsoleHears::Waiting { offer, why } => self.with(offer, |shown| {
+                shown.asked = None;
+                if why != WaitingWhy::Declined {
+                    change(shown, |offer| (offer.held_by, offer.accepted) = (None, false));
+                }
+            }),
+            ConsoleHears::Withdrawn { offer } | ConsoleHears::Closed { offer, .. } => {
+                self.offers.remove(&offer);
+            }
+            ConsoleHears::CallerHungUp { contact } => {
+                for shown in self.offers.values_mut().filter(|shown| shown.offer.id.contact == contact) {
+                    shown.hung_up = true;
+                }
+            }
+            ConsoleHears::Refused { offer, why } => {
+                if let Some(offer) = offer {
+                    self.with(offer, |shown| shown.asked = None);
+                }
+                self.note = format!("refused: {}", refusal(why));
+            }
+        }
+        follow
+    }
+
+    fn offered(&mut self, offer: Arc<Offer>) -> Follow {
+        let known = self.offers.get(&offer.id);
+        let rings = known.is_none() && offer.held_by.is_none() && offer.role != Role::Neighbour && !offer.decision.quiet;
+        let (hung_up, id) = (known.is_some_and(|shown| shown.hung_up), offer.id);
+        self.offers.insert(id, Shown { offer, hung_up, asked: None });
+        Follow { says: vec![ConsoleSays::Shown { offer: id }], rings }
+    }
+
+    fn with(&mut self, offer: OfferId, change: impl FnOnce(&mut Shown)) {
+        if let Some(shown) = self.offers.get_mut(&offer) {
+            change(shown);
+        }
+    }
+
+    // --- what the person does ---
+
+    pub fn pressed(&mut self, key: Key) -> Ask {
+        if let Some((offer, reason)) = self.reason.take() {
+            return self.typed(offer, reason, key);
+        }
+        self.note.clear();
+        match key {
+            Key::Quit | Key::Char('q') => return Ask::Leave,
+            Key::Down => self.step(1),
+            Key::Up => self.step(-1),
+            Key::Char(c) => return self.command(c),
+            _ => {}
+        }
+        Ask::Nothing
+    }
+
+    fn step(&mut self, by: isize) {
+        let list: Vec<OfferId> = self.list().iter().map(|shown| shown.offer.id).collect();
+        let at = self.chosen().and_then(|shown| list.iter().position(|id| *id == shown.offer.id)).unwrap_or(0);
+        let next = at.saturating_add_signed(by).min(list.len().saturating_sub(1));
+        self.chosen = list.get(next).copied();
+    }
+
+    fn command(&mut self, c: char) -> Ask {
+        let Some((id, group, accepted)) = self.chosen().map(|shown| (shown.offer.id, self.group(shown), shown.offer.accepted)) else {
+            return Ask::Nothing;
+        };
+        let mine = group == Group::Mine;
+        let (says, asked) = match c {
+            't' if !mine => (ConsoleSays::Take { offer: id }, "taking"),
+            'a' if mine && !accepted => (ConsoleSays::Accept { offer: id }, "accepting"),
+            'r' if mine => (ConsoleSays::Release { offer: id }, "releasing"),
+            'c' if mine && accepted => (ConsoleSays::Close { offer: id, reason: CLOSE_REASON.into() }, "closing"),
+            'd' if mine || group == Group::Waiting => {
+                self.chosen = Some(id);
+                self.reason = Some((id, String::new()));
+                return Ask::Nothing;
+            }
+            'a' | 'r' if !mine => return self.say_why_not("take it first: t"),
+            'c' if mine => return self.say_why_not("accept it first: a"),
+            'c' => return self.say_why_not("take it first: t"),
+            _ => return Ask::Nothing,
+        };
+        // The page stays on this one while its group changes.
+        self.chosen = Some(id);
+        self.with(id, |shown| shown.asked = Some(asked));
+        Ask::Say(says)
+    }
+
+    fn say_why_not(&mut self, why: &str) -> Ask {
+        self.note = why.to_owned();
+        Ask::Nothing
+    }
+
+    fn typed(&mut self, offer: OfferId, mut reason: String, key: Key) -> Ask {
+        match key {
+            Key::Escape | Key::Quit => return Ask::Nothing,
+            Key::Enter if reason.trim().is_empty() => self.note = "a decline needs a reason; Esc leaves it".into(),
+            Key::Enter => {
+                self.with(offer, |shown| shown.asked = Some("declining"));
+                return Ask::Say(ConsoleSays::Decline { offer, reason: reason.trim().into() });
+            }
+            Key::Backspace => {
+                reason.pop();
+            }
+            Key::Char(c) if reason.len() + c.len_utf8() <= COMMAND_REASON_BYTES_MAX => reason.push(c),
+            _ => {}
+        }
+        self.reason = Some((offer, reason));
+        Ask::Nothing
+    }
+}
+
+fn change(shown: &mut Shown, change: impl FnOnce(&mut Offer)) {
+    change(Arc::make_mut(&mut shown.offer));
+}
+
+const fn refusal(why: crate::deliver::Refusal) -> &'static str {
+    use crate::deliver::Refusal;
+    match why {
+        Refusal::HeldByAnother => "another seat holds it",
+        Refusal::NotYours => "it is another dispatcher's",
+        Refusal::Unknown => "it has ended",
+        Refusal::OutOfTurn => "not now",
+        Refusal::Malformed => "the engine could not read it",
+        Refusal::Full => "a bound is reached",
+        Refusal::Forbidden => "the certificate does not allow it",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contact::{Contact, ContactKey, Door};
+    use crate::decision::DecisionRecord;
+    use crate::service::Service;
+    use crate::units::{ContactId, Name};
+
+    fn name(text: &str) -> Name {
+        Name::new(text).unwrap()
+    }
+
+    fn seat() -> Seat {
+        Seat { dispatcher: name("DU-POL"), seat: name("1") }
+    }
+
+    fn desk() -> Desk {
+        Desk::new(seat(), crate::edge::tables::load_or_shipped(None).unwrap().tables)
+    }
+
+    fn offer(id: u128, received: u64) -> Arc<Offer> {
+        let contact = Contact::new(ContactId(id), ContactKey::default(), Timestamp::from_secs(received), Door::SipVoice);
+        Arc::new(Offer {
+            id: OfferId { contact: ContactId(id), service: Service::Police },
+            contact: Arc::new(contact),
+            decision: Arc::new(DecisionRecord::default()),
+            responsible: name("DU-POL"),
+            role: Role::Responsible,
+            take_by: Timestamp::default(),
+            confirmed: false,
+            held_by: None,
+            accepted: false,
+        })
+    }
+
+    fn hear(desk: &mut Desk, hears: ConsoleHears) -> Follow {
+        desk.heard(hears, Timestamp::default())
+    }
+
+    #[test]
+    fn what_waits_longest_stands_on_top_and_what_is_taken_below() {
+        let mut desk = desk();
+        for (id, received) in [(1, 30), (2, 10), (3, 20)] {
+            assert!(hear(&mut desk, ConsoleHears::Offer(offer(id, received))).rings);
+        }
+        let ids = |desk: &Desk| desk.list().iter().map(|shown| shown.offer.id.contact.0).collect::<Vec<_>>();
+        assert_eq!(ids(&desk), [2, 3, 1]);
+        let taken = offer(2, 10).id;
+        hear(&mut desk, ConsoleHears::Taken { offer: taken, by: seat() });
+        assert_eq!(ids(&desk), [3, 1, 2]);
+    }
+
+    #[test]
+    fn a_new_offer_rings_and_is_shown_and_a_quiet_or_known_one_does_not_ring() {
+        let mut desk = desk();
+        let follow = hear(&mut desk, ConsoleHears::Offer(offer(1, 1)));
+        assert_eq!(follow.says, [ConsoleSays::Shown { offer: offer(1, 1).id }]);
+        assert!(!hear(&mut desk, ConsoleHears::Offer(offer(1, 1))).rings);
+        let mut quiet = Offer::clone(&offer(2, 1));
+        quiet.decision = Arc::new(DecisionRecord { quiet: true, ..DecisionRecord::default() });
+        assert!(!hear(&mut desk, ConsoleHears::Offer(Arc::new(quiet))).rings);
+    }
+
+    #[test]
+    fn an_offer_is_mine_only_when_the_engine_says_so() {
+        let mut desk = desk();
+        hear(&mut desk, ConsoleHears::Offer(offer(1, 1)));
+        let id = offer(1, 1).id;
+        assert_eq!(desk.pressed(Key::Char('t')), Ask::Say(ConsoleSays::Take { offer: id }));
+        assert_eq!(desk.pressed(Key::Char('a')), Ask::Nothing);
+        hear(&mut desk, ConsoleHears::Taken { offer: id, by: seat() });
+        assert_eq!(desk.pressed(Key::Char('a')), Ask::Say(ConsoleSays::Accept { offer: id }));
+        assert_eq!(desk.pressed(Key::Char('c')), Ask::Nothing, "not before it is accepted");
+        hear(&mut desk, ConsoleHears::Accepted { offer: id, by: seat() });
+        assert!(matches!(desk.pressed(Key::Char('c')), Ask::Say(ConsoleSays::Close { .. })));
+        hear(&mut desk, ConsoleHears::Closed { offer: id, by: seat() });
+        assert!(desk.list().is_empty());
+    }
+
+    #[test]
+    fn a_decline_needs_a_reason_and_keys_are_text_while_it_is_typed() {
+        let mut desk = desk();
+        hear(&mut desk, ConsoleHears::Offer(offer(1, 1)));
+        desk.pressed(Key::Char('d'));
+        assert_eq!(desk.pressed(Key::Enter), Ask::Nothing);
+        for c in "q busy".chars() {
+            assert_eq!(desk.pressed(Key::Char(c)), Ask::Nothing);
+        }
+        let said = desk.pressed(Key::Enter);
+        assert_eq!(said, Ask::Say(ConsoleSays::Decline { offer: offer(1, 1).id, reason: "q busy".into() }));
+        assert_eq!(desk.pressed(Key::Char('q')), Ask::Leave);
+    }
+
+    #[test]
+    fn signing_in_again_clears_what_may_no_longer_be_true() {
+        let mut desk = desk();
+        hear(&mut desk, ConsoleHears::Offer(offer(1, 1)));
+        hear(&mut desk, ConsoleHears::SignedIn { seat: seat(), tables: TablesVersion::default() });
+        assert!(desk.list().is_empty());
+    }
+
+    #[test]
+    fn the_chosen_offer_stays_chosen_when_it_moves_in_the_list() {
+        let mut desk = desk();
+        for id in 1..=3 {
+            hear(&mut desk, ConsoleHears::Offer(offer(id, id as u64)));
+        }
+        desk.pressed(Key::Down);
+        assert_eq!(desk.chosen().unwrap().offer.id.contact.0, 2);
+        desk.pressed(Key::Char('t'));
+        hear(&mut desk, ConsoleHears::Taken { offer: offer(2, 2).id, by: seat() });
+        assert_eq!(desk.chosen().unwrap().offer.id.contact.0, 2);
+    }
+}

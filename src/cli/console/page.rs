@@ -1,0 +1,441 @@
+//! The page of a seat: the list with its clocks, and everything about the chosen contact.
+
+use std::net::SocketAddr;
+
+use super::desk::{Desk, Group, LineState, Shown};
+use crate::cli::screen::{Line, Look, clip, columns_of, isolated, plain, wait_of};
+use crate::contact::{Contact, Door, Place, Signal};
+use crate::decision::DecisionRecord;
+use crate::geo::point::{Point, distance_cm};
+use crate::tables::snapshot::Tables;
+use crate::units::{DispatcherId, Timestamp};
+
+/// Waits from which a clock is yellow, and red, in microseconds.
+const WAIT_LONG: u64 = 5_000_000;
+const WAIT_TOO_LONG: u64 = 10_000_000;
+/// Lines of the page that neither list nor details need.
+const FRAME_LINES: usize = 5;
+/// The list never takes more than this part of the page.
+const LIST_SHARE: usize = 2;
+
+pub fn page(desk: &Desk, addr: SocketAddr, now: Timestamp, (width, height): (usize, usize)) -> Vec<Line> {
+    let list = desk.list();
+    let chosen = desk.chosen().map(|shown| shown.offer.id);
+    let mut lines = vec![head(desk, addr, now, width), counts(desk, &list, now, width)];
+    let room = (height.saturating_sub(FRAME_LINES) / LIST_SHARE).max(1);
+    let at = chosen.and_then(|id| list.iter().position(|shown| shown.offer.id == id)).unwrap_or(0);
+    // The first waiting one is always in view when the list is cut: it is on top, and the cursor moves the rest.
+    let from = at.saturating_sub(room.saturating_sub(1));
+    for shown in list.iter().skip(from).take(room) {
+        lines.push(row(desk, shown, Some(shown.offer.id) == chosen, now, width));
+    }
+    if list.is_empty() {
+        lines.push(Line::text(Look::Dim, "No contacts. A new one rings."));
+    }
+    lines.push(Line::text(Look::Dim, "─".repeat(width)));
+    if let Some(shown) = desk.chosen() {
+        lines.extend(details(desk, shown, now, width));
+    }
+    lines.truncate(height.saturating_sub(2));
+    lines.resize(height.saturating_sub(2), Line::new());
+    let note = Line::new().column(if desk.note.is_empty() { Look::Plain } else { Look::Warning }, &desk.note, width);
+    lines.push(note);
+    lines.push(keys(desk, width));
+    lines
+}
+
+fn head(desk: &Desk, addr: SocketAddr, now: Timestamp, width: usize) -> Line {
+    let name = desk.tables.dispatchers.find(desk.seat.dispatcher.as_str()).and_then(|index| desk.tables.dispatchers.get(index));
+    let name = name.map_or("", |room| &room.name_en);
+    let since = wait_of(now.micros_since(desk.line_since));
+    let (look, line) = match &desk.line {
+        LineState::Open => (Look::Good, format!("line open, {addr}")),
+        LineState::Lost(why) => (Look::Alarm, format!("LINE LOST {since} ago, trying {addr}: {why}")),
+        LineState::Refused(why) => (Look::Alarm, format!("REFUSED by {addr}: {why}")),
+    };
+    let start = Line::text(Look::Bold, format!("{} ", desk.seat_name())).with(Look::Plain, format!("{name}  "));
+    let left = width.saturating_sub(start.columns());
+    start.with(look, clip(&line, left))
+}
+
+fn counts(desk: &Desk, list: &[&Shown], now: Timestamp, width: usize) -> Line {
+    let count = |wanted: Group| list.iter().filter(|shown| desk.group(shown) == wanted).count();
+    let oldest = list.first().filter(|shown| desk.group(shown) == Group::Waiting);
+    let line = match oldest {
+        None => Line::text(Look::Plain, "Longest waiting: ").with(Look::Good, "nobody"),
+        Some(shown) => {
+            let waited = now.micros_since(shown.offer.contact.received);
+            Line::text(Look::Plain, "Longest waiting: ").with(look_of_wait(waited), wait_of(waited))
+        }
+    };
+    let counts = format!(
+        "waiting {}  mine {}  others' {}  told {}",
+        count(Group::Waiting),
+        count(Group::Mine),
+        count(Group::Others),
+        count(Group::Told)
+    );
+    line.right(Look::Plain, &counts, width)
+}
+
+const fn look_of_wait(micros: u64) -> Look {
+    match micros {
+        WAIT_TOO_LONG.. => Look::Alarm,
+        WAIT_LONG.. => Look::Warning,
+        _ => Look::Bold,
+    }
+}
+
+// --- the list ---
+
+fn row(desk: &Desk, shown: &Shown, chosen: bool, now: Timestamp, width: usize) -> Line {
+    let offer = &shown.offer;
+    let group = desk.group(shown);
+    let waited = now.micros_since(offer.contact.received);
+    let (look, state) = match (group, shown.asked) {
+        (_, Some(asked)) => (Look::Dim, asked.to_owned()),
+        (Group::Waiting, None) => (Look::Bold, "waits".to_owned()),
+        (Group::Mine, None) if offer.accepted => (Look::Good, "accepted".to_owned()),
+        (Group::Mine, None) => (Look::Good, "mine".to_owned()),
+        (Group::Others, None) => (Look::Dim, offer.held_by.map_or("taken".to_owned(), |by| format!("{}/{}", by.dispatcher, by.seat))),
+        (Group::Told, None) => (Look::Dim, "told".to_owned()),
+    };
+    // Data from before the line broke is shown as what it is: old.
+    let aged = desk.line != LineState::Open;
+    let dim = |look: Look| if aged { Look::Dim } else { look };
+    let clock = if matches!(group, Group::Waiting) { look_of_wait(waited) } else { Look::Dim };
+    let line = Line::new()
+        .column(if chosen { Look::Reverse } else { Look::Plain }, if chosen { ">" } else { " " }, 1)
+        .with(dim(clock), format!("{:>8} ", wait_of(waited)))
+        .column(dim(look), &state, 11)
+        .column(dim(Look::Plain), offer.id.service.word(), 14)
+        .column(dim(Look::Plain), &short_place(&desk.tables, &offer.contact, &offer.decision), 24)
+        .with(Look::Plain, " ");
+    let quiet = if offer.decision.quiet { "QUIET " } else { "" };
+    let gone = if shown.hung_up { "hung up " } else { "" };
+    line.with(dim(Look::Warning), format!("{quiet}{gone}")).words(dim(Look::Plain), &words_of(&offer.contact), width)
+}
+
+fn words_of(contact: &Contact) -> String {
+    let words = contact.signals.iter().filter_map(|signal| match signal {
+        Signal::Words(words) => Some(plain(words)),
+        Signal::Event(event) => Some(plain(event)),
+        _ => None,
+    });
+    words.collect::<Vec<_>>().join(" / ")
+}
+
+// --- details ---
+
+fn details(desk: &Desk, shown: &Shown, now: Timestamp, width: usize) -> Vec<Line> {
+    let offer = &shown.offer;
+    let (contact, decision) = (&offer.contact, &offer.decision);
+    let mut lines = Vec::new();
+    let mut say = |title: &str, text: String, look: Look| {
+        if !text.is_empty() {
+            wrap(&text, width.saturating_sub(11)).into_iter().enumerate().for_each(|(at, part)| {
+                let title = if at == 0 { title } else { "" };
+                lines.push(Line::new().column(Look::Dim, title, 11).with(look, part));
+            });
+        }
+    };
+    let words = words_of(contact);
+    say("words", if words.is_empty() { "(none)".into() } else { words }, Look::Bold);
+    say("who", who(contact, now), Look::Plain);
+    say("where", long_place(&desk.tables, contact, decision), Look::Plain);
+    say("needs", needs(&desk.tables, decision), Look::Plain);
+    say("also told", told(&desk.tables, decision), Look::Plain);
+    let odd: Vec<&str> = decision.discrepancies.iter().map(|code| code.as_str()).collect();
+    say("odd", odd.join(", "), Look::Warning);
+    say("manner", manner(shown), Look::Warning);
+    let responsible =
+        if offer.responsible == desk.seat.dispatcher { String::new() } else { format!("{} is responsible", offer.responsible) };
+    let unconfirmed = if offer.confirmed { "" } else { "not in the journal yet" };
+    say(
+        "offer",
+        [responsible.as_str(), unconfirmed].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join("; "),
+        Look::Warning,
+    );
+    say("because", decision.reasons.join("; "), Look::Dim);
+    lines
+}
+
+fn who(contact: &Contact, now: Timestamp) -> String {
+    let mut parts = vec![door(contact.door).to_owned()];
+    parts.extend(contact.line.as_deref().map(|line| format!("line {}", plain(line))));
+    parts.extend(contact.lang.and_then(|lang| core::str::from_utf8(&lang).ok().map(|lang| format!("speaks {lang}"))));
+    for signal in &contact.signals {
+        match signal {
+            Signal::Dialled(digits) => parts.push(format!("dialled {}", plain(digits))),
+            Signal::ECall { occupants: Some(count), .. } => parts.push(format!("{count} people in the car")),
+            Signal::Silence { secs } => parts.push(format!("silent for {secs} s")),
+            Signal::Verified(true) => parts.push("verified by an alarm centre".into()),
+            _ => {}
+        }
+    }
+    parts.extend(contact.cell.as_deref().map(|cell| format!("cell {}", plain(cell))));
+    parts.push(format!("{} ago", wait_of(now.micros_since(contact.received))));
+    parts.join(", ")
+}
+
+const fn door(door: Door) -> &'static str {
+    match door {
+        Door::App => "app",
+        Door::Cap => "alert message",
+        Door::FirePanel => "fire panel",
+        Door::IntruderPanel => "intruder panel",
+        Door::Relay => "relay for deaf people",
+        Door::SipECall => "car's crash sensor",
+        Door::SipVoice => "voice call",
+        Door::Sms => "SMS",
+    }
+}
+
+fn area_name(tables: &Tables, decision: &DecisionRecord) -> String {
+    let Some(area) = decision.area else { return "area unknown".into() };
+    let name = tables.find_area(area.as_str()).and_then(|index| tables.area(index));
+    name.map_or_else(|| area.to_string(), |area| area.name_en.to_string())
+}
+
+fn point_of(contact: &Contact) -> Option<(Point, u32, u32)> {
+    let best = contact.claims.iter().filter(|claim| matches!(claim.place, Place::Shape(_))).min_by_key(|claim| claim.source)?;
+    match &best.place {
+        Place::Shape(shape) => Some((shape.representative(), shape.reach_cm(), best.age_secs)),
+        Place::Makani(_) => None,
+    }
+}
+
+fn short_place(tables: &Tables, contact: &Contact, decision: &DecisionRecord) -> String {
+    match point_of(contact).and_then(|(point, ..)| nearest(tables, point)) {
+        Some(near) => near.short(),
+        None => area_name(tables, decision),
+    }
+}
+
+fn long_place(tables: &Tables, contact: &Contact, decision: &DecisionRecord) -> String {
+    let mut parts = vec![area_name(tables, decision)];
+    if let Some((point, reach_cm, age_secs)) = point_of(contact) {
+        parts.extend(nearest(tables, point).map(|near| near.long()));
+        parts.push(format!("{:.5} N {:.5} E", point.lat_degrees(), point.lon_degrees()));
+        if reach_cm > 0 {
+            parts.push(format!("within {}", distance(reach_cm)));
+        }
+        if age_secs > 0 {
+            parts.push(format!("{age_secs} s old"));
+        }
+    }
+    for claim in &contact.claims {
+        if let Place::Makani(digits) = &claim.place {
+            let digits: String = digits.iter().map(|digit| char::from(b'0' + digit % 10)).collect();
+            parts.push(format!("Makani {digits}"));
+        }
+    }
+    parts.push(format!("known by {}", decision.rung));
+    parts.join(", ")
+}
+
+/// The named place nearest to a point, as people say it.
+pub struct Near {
+    pub name: String,
+    pub distance_cm: u32,
+    /// From the place to the point.
+    pub direction: &'static str,
+}
+
+impl Near {
+    fn short(&self) -> String {
+        if self.is_here() { self.name.clone() } else { format!("{} {} {}", distance(self.distance_cm), self.direction, self.name) }
+    }
+
+    fn long(&self) -> String {
+        if self.is_here() {
+            format!("at {}", self.name)
+        } else {
+            format!("{} {} of {}", distance(self.distance_cm), self.direction, self.name)
+        }
+    }
+
+    /// Names stand for about a kilometre: within that, a direction would say more than is known.
+    const fn is_here(&self) -> bool {
+        self.distance_cm < 100_000
+    }
+}
+
+pub fn nearest(tables: &Tables, point: Point) -> Option<Near> {
+    let place = tables.places.iter().min_by_key(|place| distance_cm(place.point, point))?;
+    Some(Near { name: place.name_en.to_string(), distance_cm: distance_cm(place.point, point), direction: direction(place.point, point) })
+}
+
+fn direction(from: Point, to: Point) -> &'static str {
+    const WORDS: [&str; 8] = ["N", "NE", "E", "SE", "S", "SW", "W", "NW"];
+    let north = to.lat_degrees() - from.lat_degrees();
+    let east = (to.lon_degrees() - from.lon_degrees()) * from.lat_degrees().to_radians().cos();
+    let eighth = (east.atan2(north).to_degrees().rem_euclid(360.0) / 45.0).round() as usize % 8;
+    WORDS.get(eighth).copied().unwrap_or("N")
+}
+
+fn distance(cm: u32) -> String {
+    match cm / 100 {
+        metres @ 0..1_000 => format!("{metres} m"),
+        metres => format!("{:.1} km", f64::from(metres) / 1e3),
+    }
+}
+
+fn room_name(tables: &Tables, id: DispatcherId) -> String {
+    let room = tables.dispatchers.find(id.as_str()).and_then(|index| tables.dispatchers.get(index));
+    room.map_or_else(|| id.to_string(), |room| format!("{id} ({})", room.name_en))
+}
+
+fn needs(tables: &Tables, decision: &DecisionRecord) -> String {
+    let mut parts: Vec<String> = decision.incident_type.map(|kind| format!("type {kind}")).into_iter().collect();
+    parts.extend(decision.priority.map(|priority| format!("priority {priority}")));
+    for assigned in &decision.services {
+        let lead = if assigned.lead { " leads" } else { "" };
+        let sure = assigned.probability.filter(|ppm| ppm.0 < 990_000).map_or(String::new(), |ppm| format!(" P {:.2}", ppm.as_f64()));
+        parts.push(format!("{}{lead}{sure}", room_name(tables, assigned.dispatcher)));
+    }
+    parts.join(", ")
+}
+
+fn told(tables: &Tables, decision: &DecisionRecord) -> String {
+    let one = |neighbour: &crate::decision::NeighbourRecord| {
+        let sure = neighbour.probability.map_or(String::new(), |ppm| format!(" P {:.2}", ppm.as_f64()));
+        format!("{}{sure}, {}", room_name(tables, neighbour.dispatcher), neighbour.why)
+    };
+    decision.neighbours.iter().map(one).collect::<Vec<_>>().join("; ")
+}
+
+fn manner(shown: &Shown) -> String {
+    let decision = &shown.offer.decision;
+    let mut parts = Vec::new();
+    if decision.quiet {
+        parts.push("QUIET: do not call back, nothing may ring there".to_owned());
+    }
+    if decision.text {
+        parts.push("answer in writing".to_owned());
+    }
+    if decision.interpreter {
+        let lang = decision.lang.map_or(String::new(), |lang| String::from_utf8_lossy(&lang).into_owned());
+        parts.push(format!("interpreter for {lang}"));
+    }
+    if shown.hung_up {
+        parts.push("the caller hung up".to_owned());
+    }
+    parts.join("; ")
+}
+
+/// Cuts a text into lines between words, each isolated: a caller's words may run from right to left.
+fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    let mut line = String::new();
+    for word in text.split_whitespace() {
+        if !line.is_empty() && columns_of(&line) + 1 + columns_of(word) > width {
+            lines.push(std::mem::take(&mut line));
+        }
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    lines.push(line);
+    lines.into_iter().map(|line| isolated(&clip(&line, width))).collect()
+}
+
+fn keys(desk: &Desk, width: usize) -> Line {
+    match &desk.reason {
+        Some((_, reason)) => {
+            let typed = Line::text(Look::Bold, "Why do you decline? ").words(Look::Plain, reason, width.saturating_sub(30));
+            typed.with(Look::Reverse, " ").with(Look::Dim, "  Enter sends, Esc leaves it")
+        }
+        None => {
+            Line::new().column(Look::Reverse, " t take   a accept   d decline   r release   c close   arrows choose   q sign out", width)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::contact::{ClaimSource, ContactKey, LocationClaim, Whose};
+    use crate::deliver::{ConsoleHears, Offer, OfferId, Role, Seat};
+    use crate::geo::area::Shape;
+    use crate::service::Service;
+    use crate::units::{ContactId, Name, Ppm};
+
+    fn name(text: &str) -> Name {
+        Name::new(text).unwrap()
+    }
+
+    fn desk() -> Desk {
+        let tables = crate::edge::tables::load_or_shipped(None).unwrap().tables;
+        Desk::new(Seat { dispatcher: name("DU-POL"), seat: name("1") }, tables)
+    }
+
+    fn offer(words: &str, place: (f64, f64)) -> ConsoleHears {
+        let mut contact = Contact::new(ContactId(1), ContactKey::default(), Timestamp::from_secs(100), Door::SipVoice);
+        contact.signals.push(Signal::Words(words.into()));
+        let center = Point::from_degrees(place.0, place.1).unwrap();
+        contact.claims.push(LocationClaim {
+            whose: Whose::Caller,
+            place: Place::Shape(Shape::Circle { center, radius_cm: 3_000 }),
+            source: ClaimSource::DeviceFix,
+            age_secs: 0,
+            confidence: Ppm(950_000),
+        });
+        ConsoleHears::Offer(Arc::new(Offer {
+            id: OfferId { contact: ContactId(1), service: Service::Police },
+            contact: Arc::new(contact),
+            decision: Arc::new(DecisionRecord { area: Some(name("AE-DU")), ..DecisionRecord::default() }),
+            responsible: name("DU-POL"),
+            role: Role::Responsible,
+            take_by: Timestamp::default(),
+            confirmed: false,
+            held_by: None,
+            accepted: false,
+        }))
+    }
+
+    fn text(desk: &Desk, now: u64, size: (usize, usize)) -> String {
+        let addr = SocketAddr::from(([127, 0, 0, 1], 9990));
+        page(desk, addr, Timestamp::from_secs(now), size).iter().map(Line::bare).collect::<Vec<_>>().join("\n")
+    }
+
+    #[test]
+    fn the_page_fits_the_smallest_terminal_and_shows_words_clock_and_place() {
+        let mut desk = desk();
+        desk.heard(offer("حريق في برج وناس محاصرين", (24.80, 56.12)), Timestamp::default());
+        let page = text(&desk, 107, (80, 24));
+        assert_eq!(page.lines().count(), 24);
+        assert!(page.lines().all(|line| columns_of(line) <= 80), "{page}");
+        for part in ["7.0 s", "حريق في برج", "Dubai", "within 30 m", "not in the journal yet"] {
+            assert!(page.contains(part), "{part} is missing:\n{page}");
+        }
+    }
+
+    #[test]
+    fn a_lost_line_is_said_with_its_age() {
+        let mut desk = desk();
+        desk.line(LineState::Open, Timestamp::from_secs(1));
+        desk.line(LineState::Lost("timed out".into()), Timestamp::from_secs(100));
+        assert!(text(&desk, 103, (80, 24)).contains("LINE LOST 3.0 s ago"));
+    }
+
+    #[test]
+    fn a_place_is_said_by_distance_and_direction_from_a_name() {
+        let from = Point::from_degrees(25.0, 55.0).unwrap();
+        for ((lat, lon), word) in [((25.1, 55.0), "N"), ((25.0, 55.1), "E"), ((24.9, 54.9), "SW"), ((25.1, 54.9), "NW")] {
+            assert_eq!(direction(from, Point::from_degrees(lat, lon).unwrap()), word);
+        }
+        assert_eq!((distance(45_000), distance(1_234_000)), ("450 m".into(), "12.3 km".into()));
+    }
+
+    #[test]
+    fn a_callers_escape_codes_do_not_reach_the_page() {
+        let mut desk = desk();
+        desk.heard(offer("help\x1b[2J\u{202e}me", (25.2, 55.3)), Timestamp::default());
+        let page = text(&desk, 101, (80, 24));
+        assert!(!page.contains('\x1b') && !page.contains('\u{202e}'));
+    }
+}

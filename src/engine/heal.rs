@@ -1,0 +1,167 @@
+//! What the journal lost is written again.
+//!
+//! A store that is gone for longer than the entries' backlog lasts loses entries for good. The lives know what the entries said: once
+//! the store takes entries again, every contact they were about is written down anew, arrival first, and its promises are made anew.
+//! Until then nothing after the loss is promised (`receipt.rs`).
+
+use std::ops::Bound::{Excluded, Unbounded};
+use std::sync::Arc;
+
+use super::life::{Life, Part};
+use super::receipt::Promise;
+use super::tick::CatchUp;
+use super::{Core, Engine, Outputs};
+use crate::decision::{AssignedRecord, DecisionRecord};
+use crate::deliver::{AskedWhy, Evidence, Fact, WaitingWhy};
+use crate::limits::CATCH_UP_MAX;
+use crate::units::{ContactId, Name};
+
+/// Who wrote states and tables again, in the journal.
+const BY_ENGINE: &str = "engine";
+
+impl Engine {
+    /// Begins to write again what was lost, once the store has come past it.
+    pub(super) fn heal(&mut self, out: &mut Outputs) {
+        let Some((first_seq, last_seq)) = self.core.receipts.unhealed() else { return };
+        let under_way = |job: &CatchUp| matches!(job, CatchUp::Heal { last_seq: of, .. } if *of == last_seq);
+        if self.core.catch_ups.values().any(under_way) {
+            return;
+        }
+        self.start_catch_up(CatchUp::Heal { first_seq, last_seq, after: None }, out);
+    }
+
+    pub(super) fn heal_slice(&mut self, first_seq: u64, last_seq: u64, after: Option<ContactId>, out: &mut Outputs) -> Option<CatchUp> {
+        if self.core.receipts.unhealed() != Some((first_seq, last_seq)) {
+            // More was lost in the meantime: that job begins anew when the store has come past it.
+            return None;
+        }
+        let from = after.map_or(Unbounded, Excluded);
+        let mut looked_at = 0;
+        let mut after = after;
+        for (contact, life) in self.lives.range_mut((from, Unbounded)).take(CATCH_UP_MAX) {
+            (looked_at, after) = (looked_at + 1, Some(*contact));
+            if life.last_seq >= first_seq && life.arrived_seq <= last_seq {
+                let began_lost = (first_seq..=last_seq).contains(&life.began_seq);
+                self.core.say_again(life, began_lost, out);
+            }
+        }
+        if looked_at == CATCH_UP_MAX {
+            return Some(CatchUp::Heal { first_seq, last_seq, after });
+        }
+        self.core.receipts.healed(self.core.seq);
+        None
+    }
+}
+
+impl Core {
+    /// What the house is in (tables, states) is written again at once, so that there is an entry by which the store comes past the loss.
+    pub(super) fn lost(&mut self, first_seq: u64, last_seq: u64, out: &mut Outputs) {
+        if first_seq == 0 || first_seq > last_seq || last_seq > self.seq {
+            self.counters.internal += 1;
+            return;
+        }
+        self.counters.entries_lost += last_seq - first_seq + 1;
+        self.receipts.lost(first_seq, last_seq);
+        self.say_house_again(out);
+    }
+
+    fn say_house_again(&mut self, out: &mut Outputs) {
+        let (at, by) = (self.now, Name::new(BY_ENGINE).unwrap_or_default());
+        self.append(Fact::Tables { at, version: self.floor.version, by }, out);
+        let states: Vec<_> = self.states.iter().map(|(id, state)| (*id, *state)).collect();
+        for (dispatcher, state) in states {
+            self.append(Fact::State { at, dispatcher, state, by }, out);
+        }
+    }
+
+    /// One contact as it stands, as facts: the arrival under the decision its shares were made by, what happened to each share, and
+    /// the decision in force where that is another.
+    fn say_again(&mut self, life: &mut Life, began_lost: bool, out: &mut Outputs) {
+        self.counters.written_again += 1;
+        let (at, contact) = (life.arrived, life.id);
+        let first = self.decision_of_shares(life);
+        let moved_on = *first != *life.decision;
+        life.arrived_seq = self.append(Fact::Arrived { at, contact: Arc::clone(&life.contact), decision: first, states: Vec::new() }, out);
+        if began_lost {
+            life.began_seq = life.arrived_seq;
+        }
+        self.receipts.promise(life.arrived_seq, Promise::Arrived(contact));
+        for index in 0..life.parts.len() {
+            self.say_share_again(life, index, out);
+        }
+        let at = self.now;
+        if let Some(room) = life.answered {
+            let dispatcher = self.floor.room(room).id;
+            self.append(Fact::Answered { at, contact, dispatcher }, out);
+        }
+        if life.hung_up {
+            self.append(Fact::HungUp { at, contact }, out);
+        }
+        if moved_on {
+            let (revision, decision) = (life.contact.revision, Arc::clone(&life.decision));
+            self.append(Fact::Redecided { at, contact, revision, evidence: Evidence::default(), decision }, out);
+        }
+        if let Some((ending, _)) = life.ended {
+            let seq = self.append(Fact::Ended { at, contact, ending }, out);
+            life.ended = Some((ending, seq));
+            self.receipts.promise(seq, Promise::Ended(contact));
+        }
+        life.last_seq = self.seq;
+    }
+
+    fn say_share_again(&mut self, life: &mut Life, index: usize, out: &mut Outputs) {
+        let at = self.now;
+        let Some(part) = life.parts.get(index) else { return };
+        let offer = life.offer_id(part);
+        for (position, room) in part.chain.clone().into_iter().enumerate().filter(|(position, _)| part.is_asked(*position)) {
+            let why = if part.is_asked(0) { AskedWhy::NoTake } else { AskedWhy::Full };
+            if position > 0 {
+                self.append(Fact::Asked { at, offer, dispatcher: self.floor.room(room).id, why }, out);
+            }
+        }
+        let (holder, accepted, closed, declined) = (part.holder, part.accepted, part.closed, part.declined);
+        let took = holder.or(closed.map(|(seat, _)| seat)).or(accepted.map(|(seat, _)| seat));
+        let taken_seq = took.map(|seat| self.append(Fact::Taken { at, offer, seat: self.floor.seat_name(seat) }, out));
+        let accepted = accepted.map(|(seat, _)| (seat, self.append(Fact::Accepted { at, offer, seat: self.floor.seat_name(seat) }, out)));
+        let closed = closed.map(|(seat, _)| {
+            let fact = Fact::Closed { at, offer, seat: self.floor.seat_name(seat), reason: Box::default() };
+            (seat, self.append(fact, out))
+        });
+        if let Some(seat) = holder.filter(|_| declined) {
+            self.append(Fact::Declined { at, offer, seat: self.floor.seat_name(seat), reason: Box::default() }, out);
+        }
+        if holder.is_none() && closed.is_none() && taken_seq.is_some() {
+            self.append(Fact::Waiting { at, offer, why: WaitingWhy::Released, reason: Box::default() }, out);
+        }
+        let spoken = [taken_seq.filter(|_| holder.is_some()), accepted.map(|(_, seq)| seq), closed.map(|(_, seq)| seq)];
+        let promises = [Promise::Taken(offer), Promise::Accepted(offer), Promise::Closed(offer)];
+        for (seq, promise) in spoken.into_iter().zip(promises) {
+            seq.into_iter().for_each(|seq| self.receipts.promise(seq, promise.clone()));
+        }
+        if let Some(part) = life.parts.get_mut(index) {
+            part.taken_seq = taken_seq.unwrap_or(part.taken_seq);
+            (part.accepted, part.closed) = (accepted, closed);
+        }
+    }
+
+    /// The decision in force, with the chains its shares still go by.
+    fn decision_of_shares(&self, life: &Life) -> Arc<DecisionRecord> {
+        let named = |part: &Part| life.decision.services.iter().any(|assigned| assigned.service == part.service);
+        if life.parts.iter().all(|part| !part.outdated && named(part)) {
+            return Arc::clone(&life.decision);
+        }
+        let mut decision = DecisionRecord::clone(&life.decision);
+        for part in &life.parts {
+            let chain = part.chain.iter().map(|room| self.floor.room(*room).id).collect();
+            let dispatcher = self.floor.room(part.responsible).id;
+            match decision.services.iter_mut().find(|assigned| assigned.service == part.service) {
+                Some(assigned) => (assigned.dispatcher, assigned.chain, assigned.lead) = (dispatcher, chain, part.lead),
+                None => {
+                    let (service, lead) = (part.service, part.lead);
+                    decision.services.push(AssignedRecord { service, dispatcher, area: None, probability: None, lead, chain });
+                }
+            }
+        }
+        Arc::new(decision)
+    }
+}

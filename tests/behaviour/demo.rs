@@ -1,0 +1,135 @@
+//! The demo's day against the shipped tables, and the demo itself as a stranger starts it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use assert_cmd::Command;
+use najda::cli::demo::script::{Row, Today, Verdict, day, parse};
+use najda::edge::tables::load_or_shipped;
+use najda::route::{record, route};
+use najda::tables::snapshot::{Snapshot, Tables};
+use najda::units::{Name, Timestamp};
+use serde_json::Value;
+
+/// A Tuesday in the year of the test phones' window.
+const NOW: Timestamp = Timestamp::from_secs(1_780_000_000);
+
+fn tables() -> Arc<Tables> {
+    load_or_shipped(None).unwrap().tables
+}
+
+fn row(csv: &str) -> Row {
+    let header = "place,lat,lon,uncertainty_m,door,dialled,mast,lang,text,area,lead,line,silent_s\n";
+    parse(format!("{header}{csv}\n").as_bytes()).unwrap().remove(0)
+}
+
+#[test]
+fn every_row_of_the_day_reaches_the_room_that_ought_to_answer() {
+    let tables = tables();
+    let snapshot = Snapshot::of(Arc::clone(&tables));
+    let (mut wrong, mut told) = (Vec::new(), 0);
+    for row in day().unwrap() {
+        let contact = row.contact(row.trunk(0), "day");
+        let decision = record(&tables, &route(&snapshot, &contact, NOW));
+        let lead = decision.services.iter().find(|assigned| assigned.lead).map(|lead| lead.dispatcher);
+        match row.verdict(&tables, &decision) {
+            Verdict::Led => {}
+            Verdict::Told => told += 1,
+            Verdict::Wrong => wrong.push(format!("{}: {lead:?} leads; {}", row.place, decision.reasons.join("; "))),
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
+    // Only a caller on a line between two emirates may cost a hand-off.
+    assert!(told <= 2, "{told} rows are led by another room");
+}
+
+#[test]
+fn the_day_knows_every_emirate_five_services_six_languages_and_callers_without_words() {
+    let rows = day().unwrap();
+    assert!(rows.len() >= 60, "{} places", rows.len());
+    let areas: BTreeSet<Name> = rows.iter().filter_map(|row| row.area).collect();
+    assert_eq!(areas.len(), 7);
+    assert!(rows.iter().map(|row| row.lead).collect::<BTreeSet<_>>().len() >= 5);
+    assert!(rows.iter().filter(|row| row.words.is_none()).count() >= 3);
+    let places: BTreeSet<&str> = rows.iter().map(|row| &*row.place).collect();
+    assert_eq!(places.len(), rows.len(), "each place once");
+    for exclave in ["Hatta", "Masfout", "Manama", "Kalba", "Khor Fakkan", "Dibba Al-Hisn", "Nahwa"] {
+        assert!(places.iter().any(|place| place.contains(exclave)), "{exclave}");
+    }
+}
+
+#[test]
+fn every_trunk_of_the_day_is_in_the_tables() {
+    let tables = tables();
+    for row in day().unwrap() {
+        for n in 0..4 {
+            assert!(tables.identities.trunk(row.trunk(n)).is_some(), "{}: {}", row.place, row.trunk(n));
+        }
+    }
+}
+
+/// Goal: the comparison is fair. Method: one row for each way in which the number dialled and the mast decide today.
+#[test]
+fn today_the_number_names_the_service_and_the_mast_the_emirate() {
+    let tables = tables();
+    let check = |csv: &str, room: Option<&str>, hand_offs: u32| {
+        let row = row(csv);
+        let today = match row.today(&tables) {
+            Today::Room(index) => Some(tables.dispatcher_id(index).to_string()),
+            Today::Abroad | Today::Chance => None,
+        };
+        assert_eq!((today.as_deref(), row.hand_offs_today(&tables)), (room, hand_offs), "{csv}");
+    };
+    check("right,25.2,55.3,20,sip-voice,999,AE-DU,en,robbery,AE-DU,police", Some("DU-POL"), 0);
+    check("wrong service,25.2,55.3,20,sip-voice,999,AE-DU,en,fire,AE-DU,civil_defence", Some("DU-POL"), 1);
+    check("wrong mast,25.2,55.3,20,sip-voice,999,AE-SH,en,robbery,AE-DU,police", Some("SH-POL"), 1);
+    check("998 in Dubai is the police,25.2,55.3,20,sip-voice,998,AE-DU,en,pain,AE-DU,ambulance", Some("DU-POL"), 1);
+    check("one ambulance room for five emirates,25.4,55.5,20,sip-voice,998,AE-SH,en,pain,AE-AJ,ambulance", Some("SH-AMB"), 0);
+    check("fire,25.2,55.3,20,sip-voice,997,AE-DU,en,fire,AE-DU,civil_defence", Some("DU-FIR"), 0);
+    check("a panel,25.2,55.3,20,fire-panel,,AE-AZ,en,smoke,AE-DU,civil_defence", Some("AZ-FIR"), 1);
+    check("a mast abroad,25.2,55.3,20,sip-voice,999,,en,robbery,AE-DU,police", None, 1);
+    check("nobody can know,,,,sip-voice,999,,en,robbery,-,police", None, 0);
+}
+
+#[test]
+fn a_bad_row_of_a_day_is_named() {
+    let bad = parse(b"place,door,lead\nx,sip-voice,police\ny,pigeon,police\n").unwrap_err();
+    assert!(format!("{bad:#}").contains("line 3") && format!("{bad:#}").contains("pigeon"), "{bad:#}");
+}
+
+/// What a demo of so many seconds prints; `arguments` beside `--json`.
+fn summary(arguments: &[&str]) -> Value {
+    let output = Command::cargo_bin("najda").unwrap().arg("demo").arg("--json").args(arguments).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_str(said.trim()).unwrap()
+}
+
+fn count(summary: &Value, key: &str) -> u64 {
+    summary.get(key).and_then(Value::as_u64).unwrap_or_else(|| panic!("{key} of {summary}"))
+}
+
+#[test]
+fn a_demo_of_five_seconds_loses_and_misroutes_nobody() {
+    let summary = summary(&["--seconds", "5"]);
+    assert_eq!((count(&summary, "lost"), count(&summary, "misrouted")), (0, 0), "{summary}");
+    let sent = count(&summary, "sent");
+    assert!(sent >= 60, "{summary}");
+    for key in ["decided", "durable", "accepted", "ended"] {
+        assert_eq!(count(&summary, key), sent, "{key} of {summary}");
+    }
+    let emirates = summary["by_emirate"].as_object().unwrap().keys().filter(|area| area.starts_with("AE-")).count();
+    assert_eq!(emirates, 7, "{summary}");
+    assert!(summary["by_service"].as_object().unwrap().len() >= 5, "{summary}");
+    assert_eq!(summary["duplicates"]["sent"], summary["duplicates"]["merged"], "{summary}");
+    assert!(count(&summary["hand_offs"], "today") > 10 * count(&summary["hand_offs"], "najda"), "{summary}");
+}
+
+#[test]
+fn a_demo_whose_engine_and_busiest_room_are_killed_loses_nobody() {
+    let summary = summary(&["--seconds", "6", "--drill", "--seed", "2"]);
+    assert_eq!((count(&summary, "lost"), count(&summary, "misrouted")), (0, 0), "{summary}");
+    assert_eq!((count(&summary, "engine_restarts"), count(&summary, "rooms_killed")), (1, 1), "{summary}");
+    assert_eq!(summary["recovery_ms"].as_array().unwrap().len(), 1, "{summary}");
+    assert!(count(&summary, "accepted_elsewhere") > 0, "{summary}");
+}

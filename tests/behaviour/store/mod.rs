@@ -1,0 +1,8 @@
+//! The journal: one suite of promises for every store, then what only the files of a machine can suffer.
+
+mod contract;
+mod disk;
+mod embedded;
+mod memory;
+mod rig;
+mod rows;
