@@ -197,6 +197,19 @@ impl Board {
         (0..self.slots.len()).filter(|index| self.has(*index, Mark::Sent) && !self.has(*index, Mark::Ended)).collect()
     }
 
+    /// How far contacts came that did not end, in words.
+    pub fn how_far(&self, unended: &[usize]) -> String {
+        let of = |mark| unended.iter().filter(|index| self.has(**index, mark)).count();
+        let steps = [
+            ("had targets", Mark::Targets),
+            ("were durable", Mark::Durable),
+            ("were offered", Mark::Offered),
+            ("taken", Mark::Taken),
+            ("accepted", Mark::Accepted),
+        ];
+        steps.map(|(word, mark)| format!("{} {word}", of(mark))).join(", ")
+    }
+
     pub fn histogram(&self, step: Step) -> Histogram<u64> {
         self.histograms[step as usize].lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -9,9 +9,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use najda::client::{ConsoleClient, SendError};
+use najda::client::ConsoleClient;
 use najda::decision::AssignedRecord;
-use najda::deliver::{ConsoleHears, Offer, OfferId, Refusal, Seat};
+use najda::deliver::{ConsoleHears, ConsoleSays, Offer, OfferId, Refusal, Seat};
 use tokio::sync::mpsc;
 use tokio::time::{MissedTickBehavior, interval};
 
@@ -19,8 +19,8 @@ use crate::board::{Board, Mark};
 use crate::callers::Callers;
 use crate::engine::Doors;
 
-/// How often a seat asks again for what was refused because a bound was reached.
-const AGAIN: Duration = Duration::from_millis(100);
+/// How often a seat says again what a bound kept it from saying.
+const AGAIN: Duration = Duration::from_millis(20);
 
 /// Every seat of the run.
 #[derive(Debug)]
@@ -82,48 +82,45 @@ struct Desk {
     callers: Arc<Callers>,
     /// Bounded by what the engine shows.
     screen: HashMap<OfferId, Share>,
+    /// Offers whose last command did not get through. Bounded by the screen.
     again: Vec<OfferId>,
 }
 
 impl Desk {
+    /// Never waits to say something: who does not listen meanwhile is not heard either, because the engine's `Received` is among
+    /// what is not listened to.
     async fn run(mut self, mut hears: mpsc::Receiver<ConsoleHears>) {
         let mut again = interval(AGAIN);
         again.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let done = tokio::select! {
+            tokio::select! {
                 heard = hears.recv() => match heard {
-                    Some(heard) => self.hear(heard).await,
+                    Some(heard) => self.hear(heard),
                     None => return,
                 },
-                _ = again.tick(), if !self.again.is_empty() => self.ask_again().await,
-            };
-            if done.is_err() {
-                return;
+                _ = again.tick(), if !self.again.is_empty() => self.say_again(),
             }
         }
     }
 
-    async fn hear(&mut self, hears: ConsoleHears) -> Result<(), SendError> {
+    fn hear(&mut self, hears: ConsoleHears) {
         match hears {
             // What was said in the last session may have died with it: what is still open is shown again.
             ConsoleHears::SignedIn { .. } => self.screen.clear(),
-            ConsoleHears::Offer(offer) => self.offered(&offer).await?,
+            ConsoleHears::Offer(offer) => self.offered(&offer),
             ConsoleHears::Taken { offer, by } if by == self.seat => {
-                let share = self.screen.get(&offer).copied();
-                if let Some(share) = share {
+                if let Some(share) = self.screen.get(&offer) {
                     self.board.mark(share.index, Mark::Taken);
                 }
-                self.go_on(offer, share, Work::Accepting).await?;
+                self.go_on(offer, Work::Accepting);
             }
             ConsoleHears::Taken { offer, .. } => self.watch(offer),
-            ConsoleHears::Accepted { offer, by } if by == self.seat => {
-                let share = self.screen.get(&offer).copied();
-                self.go_on(offer, share, Work::Closing).await?;
-            }
+            ConsoleHears::Accepted { offer, by } if by == self.seat => self.go_on(offer, Work::Closing),
             ConsoleHears::Waiting { offer, .. } => {
                 self.watch(offer);
-                let share = self.screen.get(&offer).copied().filter(|share| share.asked);
-                self.go_on(offer, share, Work::Taking).await?;
+                if self.screen.get(&offer).is_some_and(|share| share.asked) {
+                    self.go_on(offer, Work::Taking);
+                }
             }
             ConsoleHears::Closed { offer, .. } | ConsoleHears::Withdrawn { offer } => drop(self.screen.remove(&offer)),
             ConsoleHears::Refused { offer, why } => self.refused(offer, why),
@@ -132,14 +129,13 @@ impl Desk {
             | ConsoleHears::Changed { .. }
             | ConsoleHears::Confirmed { .. } => {}
         }
-        Ok(())
     }
 
-    async fn offered(&mut self, offer: &Offer) -> Result<(), SendError> {
+    fn offered(&mut self, offer: &Offer) {
         let now = self.board.now();
         let Some(index) = self.callers.index_of(&offer.contact.key.gateway_ref) else {
             self.board.events.strangers.fetch_add(1, Ordering::Relaxed);
-            return Ok(());
+            return;
         };
         self.board.offered(index, offer.id.contact, offer.confirmed, offer.contact.received, now);
         let is_asked = |share: &AssignedRecord| share.service == offer.id.service && share.chain.contains(&self.seat.dispatcher);
@@ -150,28 +146,30 @@ impl Desk {
             (None, false) if asked => Work::Taking,
             _ => Work::Watching,
         };
-        let before = self.screen.get(&offer.id).copied();
-        if before.is_none() {
-            self.client.shown(offer.id).await?;
+        if !self.screen.contains_key(&offer.id) {
+            self.screen.insert(offer.id, Share { index, asked, work: Work::Watching });
+            // Only the engine's patience hangs on it, and a seat with a full queue has no right to that.
+            let _ = self.client.try_say(ConsoleSays::Shown { offer: offer.id });
         }
-        let share = before.unwrap_or(Share { index, asked, work: Work::Watching });
-        self.screen.insert(offer.id, share);
-        self.go_on(offer.id, Some(share), next).await
+        self.go_on(offer.id, next);
     }
 
-    /// Does the next thing about an offer, unless that or more was done already.
-    async fn go_on(&mut self, offer: OfferId, share: Option<Share>, next: Work) -> Result<(), SendError> {
-        let Some(share) = share.filter(|share| share.work < next) else { return Ok(()) };
-        self.screen.insert(offer, Share { work: next, ..share });
-        self.say(offer, next).await
+    /// Does the next thing about an offer on the screen, unless that or more was done already.
+    fn go_on(&mut self, offer: OfferId, next: Work) {
+        let Some(share) = self.screen.get_mut(&offer).filter(|share| share.work < next) else { return };
+        share.work = next;
+        self.say(offer, next);
     }
 
-    async fn say(&self, offer: OfferId, work: Work) -> Result<(), SendError> {
-        match work {
-            Work::Watching => Ok(()),
-            Work::Taking => self.client.take(offer).await,
-            Work::Accepting => self.client.accept(offer).await,
-            Work::Closing => self.client.close_offer(offer, "load test").await,
+    fn say(&mut self, offer: OfferId, work: Work) {
+        let says = match work {
+            Work::Watching => return,
+            Work::Taking => ConsoleSays::Take { offer },
+            Work::Accepting => ConsoleSays::Accept { offer },
+            Work::Closing => ConsoleSays::Close { offer, reason: "load test".into() },
+        };
+        if self.client.try_say(says).is_err() {
+            self.again.push(offer);
         }
     }
 
@@ -201,12 +199,11 @@ impl Desk {
         }
     }
 
-    async fn ask_again(&mut self) -> Result<(), SendError> {
+    fn say_again(&mut self) {
         for offer in std::mem::take(&mut self.again) {
             if let Some(share) = self.screen.get(&offer) {
-                self.say(offer, share.work).await?;
+                self.say(offer, share.work);
             }
         }
-        Ok(())
     }
 }

@@ -129,9 +129,7 @@ async fn close(plan: &Plan, scene: &mut Scene, kills: Vec<Kill>, held_back: u64)
             failures.push(format!("{count} {what}"));
         }
     };
-    fail(lost, &format!("contacts were sent and their gateway heard no end, number {:?} for one", unended.first()));
-    let promised = unended.iter().filter(|index| board.has(**index, Mark::Durable)).count() as u64;
-    fail(promised, "of them had been called durable");
+    fail(lost, &format!("contacts were sent and their gateway heard no end; of them {}", board.how_far(&unended)));
     for (what, count, example) in board.duplicates.list() {
         fail(count, &format!("contacts {what}, number {example} for one"));
     }

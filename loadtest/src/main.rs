@@ -18,7 +18,7 @@ mod report;
 mod scene;
 mod whole_life;
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -134,7 +134,14 @@ struct RelayArgs {
 const COULD_NOT_RUN: u8 = 3;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(said) => {
+            let _ = said.print();
+            // Not clap's 2, which is a verdict here.
+            return if said.use_stderr() { ExitCode::from(COULD_NOT_RUN) } else { ExitCode::SUCCESS };
+        }
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -183,7 +190,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
             let json = args.common.json;
             let told = |number: usize, kill: &kill9::Kill| {
                 if !json {
-                    println!("{}", kill.line(number));
+                    let _ = say(&(kill.line(number) + "\n"));
                 }
             };
             let report = kill9::run(&plan, args.times.max(1), told).await?;
@@ -214,10 +221,16 @@ fn plan(common: &Common, rate: f64, seconds: f64) -> Result<Plan> {
 }
 
 fn finish(report: &impl Serialize, json: bool, table: String, verdict: Verdict) -> Result<ExitCode> {
-    if json {
-        println!("{}", serde_json::to_string(report).context("writing the report")?);
-    } else {
-        print!("{table}");
-    }
+    let text = if json { serde_json::to_string(report).context("writing the report")? + "\n" } else { table };
+    say(&text)?;
     Ok(ExitCode::from(verdict.exit_code()))
+}
+
+/// A reader that has seen enough, such as `head`, does not change the verdict.
+fn say(text: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(why) if why.kind() != std::io::ErrorKind::BrokenPipe => Err(why).context("writing to the output"),
+        _ => Ok(()),
+    }
 }

@@ -192,7 +192,8 @@ async fn one(scene: &Scene, index: usize) -> Result<()> {
 
 /// Ends everything, reads the journal, and judges.
 async fn close(plan: &Plan, scene: &mut Scene, first: usize, sent: &Sent, alone: Option<Alone>) -> Result<Report> {
-    let lost = scene.board.unended().len() as u64;
+    let unended = scene.board.unended();
+    let lost = unended.len() as u64;
     let unconfirmed = scene.gateways.unconfirmed(CONFIRM_WAIT).await as u64;
     let counts = scene.counts(first, sent.held_back, unconfirmed);
     let is_ours = scene.engine.is_ours();
@@ -211,7 +212,7 @@ async fn close(plan: &Plan, scene: &mut Scene, first: usize, sent: &Sent, alone:
             failures.push(format!("{count} {what}"));
         }
     };
-    fail(lost, "contacts were sent and did not end");
+    fail(lost, &format!("contacts were sent and their gateway heard no end; of them {}", board.how_far(&unended)));
     for (what, count, example) in board.duplicates.list() {
         fail(count, &format!("contacts {what}, number {example} for one"));
     }

@@ -56,6 +56,9 @@ impl ConsoleClient {
 
     /// Any command. Kept until the engine has received it, also over a reconnect.
     ///
+    /// Waits while the queue is full. The task that waits must not be the one that hears: the queue empties as the engine confirms
+    /// what it received, and that is read behind everything else it says. Such a task uses [`Self::try_say`].
+    ///
     /// # Errors
     /// [`SendError::Closed`].
     pub async fn say(&self, says: ConsoleSays) -> Result<(), SendError> {
