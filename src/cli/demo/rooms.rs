@@ -153,6 +153,7 @@ struct Person {
     dice: Dice,
     plans: BTreeMap<OfferId, (u64, Next)>,
     declined: BTreeSet<OfferId>,
+    held: BTreeSet<OfferId>,
     accepted: BTreeSet<OfferId>,
     is_open: bool,
 }
@@ -160,8 +161,8 @@ struct Person {
 impl Person {
     fn new(stage: &Arc<Stage>, seat: Seat, client: ConsoleClient) -> Self {
         let dice = Dice::new(stage.seed, &format!("{}/{}", seat.dispatcher, seat.seat));
-        let (plans, declined, accepted) = Default::default();
-        Self { stage: Arc::clone(stage), seat, client, dice, plans, declined, accepted, is_open: false }
+        let (plans, declined, held, accepted) = Default::default();
+        Self { stage: Arc::clone(stage), seat, client, dice, plans, declined, held, accepted, is_open: false }
     }
 
     async fn work(mut self, mut hears: tokio::sync::mpsc::Receiver<ConsoleHears>, mut stopped: watch::Receiver<bool>) {
@@ -215,12 +216,19 @@ impl Person {
             score.heard(self.seat.dispatcher, n, hears, now);
         }
         match hears {
-            ConsoleHears::SignedIn { .. } => self.plans.clear(),
+            ConsoleHears::SignedIn { .. } => {
+                self.plans.clear();
+                self.held.clear();
+            }
             ConsoleHears::Offer(offer) => self.offered(offer, n, now),
-            ConsoleHears::Taken { offer, by } if *by == self.seat => self.plan(*offer, Next::Accept, now, ACCEPT),
+            ConsoleHears::Taken { offer, by } if *by == self.seat => {
+                self.held.insert(*offer);
+                self.plan(*offer, Next::Accept, now, ACCEPT);
+            }
             ConsoleHears::Taken { offer, .. } => self.forget(*offer),
-            ConsoleHears::Accepted { offer, by } if *by == self.seat => {
-                if self.accepted.insert(*offer) {
+            // Somebody who is gone may have accepted what this seat holds now: it is this seat's to close.
+            ConsoleHears::Accepted { offer, by } if self.held.contains(offer) => {
+                if *by == self.seat && self.accepted.insert(*offer) {
                     self.stage.score().accepted_in(self.seat.dispatcher);
                 }
                 self.plan(*offer, Next::Close, now, CLOSE);
@@ -245,8 +253,11 @@ impl Person {
         match (offer.role, offer.held_by) {
             (OfferRole::Neighbour | OfferRole::Test, None) => self.stage.score().rooms.entry(self.seat.dispatcher).or_default().told += 1,
             (_, Some(by)) if by != self.seat => self.forget(offer.id),
-            (_, Some(_)) if offer.accepted => self.plan(offer.id, Next::Close, now, CLOSE),
-            (_, Some(_)) => self.plan(offer.id, Next::Accept, now, ACCEPT),
+            (_, Some(_)) => {
+                self.held.insert(offer.id);
+                let (next, delay) = if offer.accepted { (Next::Close, CLOSE) } else { (Next::Accept, ACCEPT) };
+                self.plan(offer.id, next, now, delay);
+            }
             (OfferRole::Responsible | OfferRole::Overflow, None) if self.plans.contains_key(&offer.id) => {}
             (OfferRole::Responsible, None) if !self.declined.contains(&offer.id) && declines(n, offer.id) => {
                 self.plan(offer.id, Next::Decline, now, TAKE);
@@ -266,6 +277,7 @@ impl Person {
     fn forget(&mut self, offer: OfferId) {
         self.plans.remove(&offer);
         self.declined.remove(&offer);
+        self.held.remove(&offer);
         self.accepted.remove(&offer);
     }
 
