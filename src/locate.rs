@@ -411,7 +411,8 @@ fn weigh_overlap(
 /// Outside every boundary: a gap of the layer, the sea of a pack that draws no water, or abroad.
 fn off_the_map(snapshot: &Snapshot, point: Point, reach_cm: u32, confidence: Ppm, located: &mut Located, decision: &mut Decision) {
     let (ground, settings) = (&snapshot.tables.ground, &snapshot.tables.settings);
-    let cap = if ground.has_water { settings.gap_cm } else { settings.coast_cm };
+    // Where the water is drawn, what is neither land nor water is abroad but for slivers of the layer.
+    let cap = if ground.has_water { settings.gap_cm.min(settings.accuracy_cm) } else { settings.coast_cm };
     let Some(nearest) = ground.edges.nearest(point, cap) else {
         return abroad(snapshot, point, None, located, decision);
     };

@@ -889,8 +889,12 @@ fn fact() -> impl Strategy<Value = Fact> {
         }),
         (any_at(), any_id(), any::<u32>(), any_evidence(), any_decision())
             .prop_map(|(at, contact, revision, evidence, decision)| { Fact::Redecided { at, contact, revision, evidence, decision } }),
-        (any_at(), any_offer_id(), any_name(), prop::sample::select(AskedWhy::ALL.to_vec()))
-            .prop_map(|(at, offer, dispatcher, why)| Fact::Asked { at, offer, dispatcher, why }),
+        (any_at(), any_offer_id(), any_name(), any_asked()).prop_map(|(at, offer, dispatcher, why)| Fact::Asked {
+            at,
+            offer,
+            dispatcher,
+            why
+        }),
         (any_at(), any_offer_id(), any_seat(), text(1_000)).prop_map(|(at, offer, seat, reason)| Fact::Declined {
             at,
             offer,

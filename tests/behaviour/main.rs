@@ -1,3 +1,7 @@
+mod acceptance;
+mod packs;
+mod places;
+mod routing;
 mod doors;
 mod engine;
 mod frames;

@@ -1,0 +1,350 @@
+//! What is known of every contact of a run, in a few bytes each, and what follows from it: latencies, losses, duplicates.
+//!
+//! Gateways and consoles write here as they hear; nothing waits. A latency counts from the moment the contact was *due*, so that a
+//! late generator makes the figures worse and never better.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use hdrhistogram::Histogram;
+use najda::deliver::Ending;
+use najda::service::Service;
+use najda::units::ContactId;
+use tokio::sync::Notify;
+
+/// One contact.
+#[derive(Debug, Default)]
+struct Slot {
+    /// Nanoseconds since the board's start.
+    due: AtomicU64,
+    marks: AtomicU64,
+    /// The random half of the first id that was promised for it; 0 before that.
+    id: AtomicU64,
+}
+
+/// What can be true of a contact; each is a bit. From bit 16 on: a bit for each service that accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Mark {
+    Sent = 0,
+    Targets = 1,
+    Durable = 2,
+    Overdue = 3,
+    Offered = 4,
+    Taken = 5,
+    Accepted = 6,
+    Ended = 7,
+    Refused = 8,
+    TargetsAgain = 9,
+}
+
+const ACCEPTED_SHIFT: u32 = 16;
+const NANOS_MAX: u64 = 3_600_000_000_000;
+
+/// The steps whose latency is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Step {
+    /// The gateway heard where the voice goes.
+    Targets,
+    /// The first console had it on its screen.
+    Console,
+    /// The gateway heard that the journal holds it.
+    Durable,
+    /// The gateway heard that the first room accepted.
+    Accepted,
+    /// The gateway heard that it ended.
+    Ended,
+}
+
+impl Step {
+    pub const ALL: [Self; 5] = [Self::Targets, Self::Console, Self::Durable, Self::Accepted, Self::Ended];
+}
+
+/// Events that are not about how far a contact has come.
+#[derive(Debug, Default)]
+pub struct Events {
+    pub offers: AtomicU64,
+    /// Takes of ours that another seat had won.
+    pub lost_takes: AtomicU64,
+    /// Commands refused because a bound was reached, and said again.
+    pub full_commands: AtomicU64,
+    /// Commands refused for another reason.
+    pub refused_commands: AtomicU64,
+    /// Ends and acceptances heard once more, as after a reconnect.
+    pub told_again: AtomicU64,
+    pub sessions: AtomicU64,
+    /// Messages about contacts that are not of this run.
+    pub strangers: AtomicU64,
+    /// Nanoseconds since the start when the last contact ended.
+    pub last_end: AtomicU64,
+    /// Nanoseconds since the start of the first `Targets` heard after it was set to 0; `u64::MAX` while nobody asks.
+    pub first_targets: AtomicU64,
+}
+
+/// What must never happen, with an example of each.
+#[derive(Debug, Default)]
+pub struct Duplicates {
+    counts: Mutex<BTreeMap<&'static str, (u64, usize)>>,
+}
+
+impl Duplicates {
+    fn add(&self, what: &'static str, index: usize) {
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.entry(what).or_insert((0, index)).0 += 1;
+    }
+
+    pub fn list(&self) -> Vec<(&'static str, u64, usize)> {
+        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        counts.iter().map(|(what, (count, example))| (*what, *count, *example)).collect()
+    }
+
+    pub fn count(&self) -> u64 {
+        self.list().iter().map(|(_, count, _)| count).sum()
+    }
+}
+
+#[derive(Debug)]
+pub struct Board {
+    start: Instant,
+    slots: Box<[Slot]>,
+    /// The first so many contacts are sent one at a time; their latencies are kept one by one.
+    alone: Box<[[AtomicU64; 2]]>,
+    histograms: [Mutex<Histogram<u64>>; Step::ALL.len()],
+    endings: [AtomicU64; 4],
+    pub events: Events,
+    pub duplicates: Duplicates,
+    /// The engine may die in this run, and offers that nobody was promised with it.
+    crashes: bool,
+    pub ended: Notify,
+    ended_count: AtomicU64,
+    sent_count: AtomicU64,
+}
+
+pub fn histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, NANOS_MAX, 3).expect("bounds in order, three digits")
+}
+
+impl Board {
+    /// Room for `count_max` contacts, of which the first `alone_count` are sent one at a time.
+    pub fn new(count_max: usize, alone_count: usize, crashes: bool) -> Self {
+        let events = Events { first_targets: AtomicU64::new(u64::MAX), ..Events::default() };
+        Self {
+            start: Instant::now(),
+            slots: (0..count_max).map(|_| Slot::default()).collect(),
+            alone: (0..alone_count).map(|_| Default::default()).collect(),
+            histograms: std::array::from_fn(|_| Mutex::new(histogram())),
+            endings: Default::default(),
+            events,
+            duplicates: Duplicates::default(),
+            crashes,
+            ended: Notify::new(),
+            ended_count: AtomicU64::new(0),
+            sent_count: AtomicU64::new(0),
+        }
+    }
+
+    pub fn now(&self) -> u64 {
+        self.start.elapsed().as_nanos() as u64
+    }
+
+    pub fn start(&self) -> Instant {
+        self.start
+    }
+
+    pub fn capacity(&self) -> usize {
+        self.slots.len()
+    }
+
+    pub fn sent_count(&self) -> u64 {
+        self.sent_count.load(Ordering::Relaxed)
+    }
+
+    pub fn ended_count(&self) -> u64 {
+        self.ended_count.load(Ordering::Relaxed)
+    }
+
+    pub fn ending_count(&self, ending: Ending) -> u64 {
+        self.endings.get(ending as usize).map_or(0, |count| count.load(Ordering::Relaxed))
+    }
+
+    pub fn has(&self, index: usize, mark: Mark) -> bool {
+        self.slots.get(index).is_some_and(|slot| slot.marks.load(Ordering::Relaxed) & 1 << mark as u8 != 0)
+    }
+
+    /// Contacts from number `first` on that bear a mark.
+    pub fn count(&self, mark: Mark, first: usize) -> u64 {
+        (first..self.slots.len()).filter(|index| self.has(*index, mark)).count() as u64
+    }
+
+    /// Contacts that were sent and have not ended.
+    pub fn unended(&self) -> Vec<usize> {
+        (0..self.slots.len()).filter(|index| self.has(*index, Mark::Sent) && !self.has(*index, Mark::Ended)).collect()
+    }
+
+    pub fn histogram(&self, step: Step) -> Histogram<u64> {
+        self.histograms[step as usize].lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Nanoseconds from due to `step` of a contact that was sent alone.
+    pub fn alone(&self, index: usize, step: Step) -> Option<u64> {
+        let taken = self.alone.get(index)?.get(alone_place(step)?)?.load(Ordering::Relaxed);
+        (taken > 0).then_some(taken)
+    }
+
+    // --- what is heard ---
+
+    /// Just before it is sent: whoever hears of it must find it here.
+    pub fn sending(&self, index: usize, due: u64) {
+        let Some(slot) = self.slots.get(index) else { return };
+        slot.due.store(due, Ordering::Relaxed);
+        slot.marks.fetch_or(1 << Mark::Sent as u8, Ordering::Release);
+        self.sent_count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// It was not sent after all.
+    pub fn unsend(&self, index: usize) {
+        let Some(slot) = self.slots.get(index) else { return };
+        slot.marks.fetch_and(!(1 << Mark::Sent as u8), Ordering::Relaxed);
+        self.sent_count.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Sets a mark. True when it was not set.
+    pub fn mark(&self, index: usize, mark: Mark) -> bool {
+        let Some(slot) = self.slots.get(index) else { return false };
+        slot.marks.fetch_or(1 << mark as u8, Ordering::AcqRel) & 1 << mark as u8 == 0
+    }
+
+    /// The step has come for this contact for the first time.
+    fn step(&self, index: usize, step: Step, now: u64) {
+        let Some(slot) = self.slots.get(index) else { return };
+        let took = now.saturating_sub(slot.due.load(Ordering::Relaxed)).max(1);
+        match self.alone.get(index) {
+            Some(alone) => {
+                if let Some(place) = alone_place(step).and_then(|place| alone.get(place)) {
+                    place.store(took, Ordering::Relaxed);
+                }
+            }
+            None => self.histograms[step as usize].lock().unwrap_or_else(PoisonError::into_inner).saturating_record(took),
+        }
+    }
+
+    pub fn targets(&self, index: usize, now: u64) {
+        let _ = self.events.first_targets.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
+        if self.mark(index, Mark::Targets) {
+            self.step(index, Step::Targets, now);
+        } else {
+            self.mark(index, Mark::TargetsAgain);
+        }
+    }
+
+    /// A console shows it. Before the journal holds it, an id may die with the engine.
+    pub fn offered(&self, index: usize, contact: ContactId, confirmed: bool, now: u64) {
+        self.events.offers.fetch_add(1, Ordering::Relaxed);
+        if confirmed || !self.crashes {
+            self.promised(index, contact, "offered as two contacts");
+        }
+        if self.mark(index, Mark::Offered) {
+            self.step(index, Step::Console, now);
+        }
+    }
+
+    pub fn durable(&self, index: usize, contact: ContactId, now: u64) {
+        self.promised(index, contact, "durable as two contacts");
+        if self.mark(index, Mark::Durable) {
+            self.step(index, Step::Durable, now);
+        }
+    }
+
+    pub fn accepted(&self, index: usize, contact: ContactId, service: Service, now: u64) {
+        self.promised(index, contact, "accepted as two contacts");
+        if self.mark(index, Mark::Accepted) {
+            self.step(index, Step::Accepted, now);
+        }
+        let Some(slot) = self.slots.get(index) else { return };
+        let bit = 1 << (ACCEPTED_SHIFT + service as u32);
+        if slot.marks.fetch_or(bit, Ordering::Relaxed) & bit != 0 {
+            self.events.told_again.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub fn ended(&self, index: usize, contact: ContactId, ending: Ending, now: u64) {
+        self.promised(index, contact, "ended as two contacts");
+        if !self.mark(index, Mark::Ended) {
+            self.events.told_again.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        if let Some(count) = self.endings.get(ending as usize) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        self.step(index, Step::Ended, now);
+        self.events.last_end.fetch_max(now, Ordering::Relaxed);
+        self.ended_count.fetch_add(1, Ordering::Relaxed);
+        self.ended.notify_waiters();
+    }
+
+    /// Every promise about a contact of ours must name one and the same contact of the engine's.
+    fn promised(&self, index: usize, contact: ContactId, what: &'static str) {
+        let Some(slot) = self.slots.get(index) else { return };
+        let id = (contact.0 as u64).max(1);
+        if slot.id.compare_exchange(0, id, Ordering::Relaxed, Ordering::Relaxed).is_err_and(|known| known != id) {
+            self.duplicates.add(what, index);
+        }
+    }
+}
+
+fn alone_place(step: Step) -> Option<usize> {
+    match step {
+        Step::Console => Some(0),
+        Step::Durable => Some(1),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_contact_that_ends_twice_under_one_id_was_told_again_and_under_two_is_a_duplicate() {
+        let board = Board::new(2, 0, false);
+        board.sending(0, 0);
+        board.ended(0, ContactId(7), Ending::Closed, 5);
+        board.ended(0, ContactId(7), Ending::Closed, 9);
+        assert_eq!((board.ended_count(), board.duplicates.count()), (1, 0));
+        assert_eq!(board.events.told_again.load(Ordering::Relaxed), 1);
+        board.ended(0, ContactId(8), Ending::Closed, 9);
+        assert_eq!(board.duplicates.list(), [("ended as two contacts", 1, 0)]);
+    }
+
+    #[test]
+    fn what_was_sent_and_did_not_end_is_found() {
+        let board = Board::new(3, 0, false);
+        (0..2).for_each(|index| board.sending(index, 0));
+        board.ended(0, ContactId(1), Ending::Closed, 1);
+        assert_eq!(board.unended(), [1]);
+    }
+
+    #[test]
+    fn an_unconfirmed_offer_may_lose_its_id_only_where_the_engine_dies() {
+        let duplicates = |crashes, confirmed| {
+            let board = Board::new(1, 0, crashes);
+            board.offered(0, ContactId(1), confirmed, 1);
+            board.offered(0, ContactId(2), true, 2);
+            board.duplicates.count()
+        };
+        assert_eq!((duplicates(true, false), duplicates(true, true), duplicates(false, false)), (0, 1, 1));
+    }
+
+    #[test]
+    fn a_latency_counts_from_when_the_contact_was_due() {
+        let board = Board::new(2, 1, false);
+        board.sending(0, 100);
+        board.sending(1, 1_000);
+        board.offered(0, ContactId(1), true, 350);
+        board.offered(1, ContactId(2), true, 3_000);
+        assert_eq!(board.alone(0, Step::Console), Some(250));
+        assert_eq!((board.histogram(Step::Console).len(), board.histogram(Step::Console).max()), (1, 2_000));
+    }
+}
