@@ -154,6 +154,8 @@ struct Person {
     plans: BTreeMap<OfferId, (u64, Next)>,
     declined: BTreeSet<OfferId>,
     held: BTreeSet<OfferId>,
+    /// Only told of, as a neighbour: others take those.
+    told: BTreeSet<OfferId>,
     accepted: BTreeSet<OfferId>,
     is_open: bool,
 }
@@ -161,8 +163,8 @@ struct Person {
 impl Person {
     fn new(stage: &Arc<Stage>, seat: Seat, client: ConsoleClient) -> Self {
         let dice = Dice::new(stage.seed, &format!("{}/{}", seat.dispatcher, seat.seat));
-        let (plans, declined, held, accepted) = Default::default();
-        Self { stage: Arc::clone(stage), seat, client, dice, plans, declined, held, accepted, is_open: false }
+        let (plans, declined, held, told, accepted) = Default::default();
+        Self { stage: Arc::clone(stage), seat, client, dice, plans, declined, held, told, accepted, is_open: false }
     }
 
     async fn work(mut self, mut hears: tokio::sync::mpsc::Receiver<ConsoleHears>, mut stopped: watch::Receiver<bool>) {
@@ -233,7 +235,9 @@ impl Person {
                 }
                 self.plan(*offer, Next::Close, now, CLOSE);
             }
-            ConsoleHears::Waiting { offer, .. } if !self.declined.contains(offer) => self.plan(*offer, Next::Take, now, TAKE),
+            ConsoleHears::Waiting { offer, .. } if !self.declined.contains(offer) && !self.told.contains(offer) => {
+                self.plan(*offer, Next::Take, now, TAKE)
+            }
             ConsoleHears::Closed { offer, .. } | ConsoleHears::Withdrawn { offer } => self.forget(*offer),
             ConsoleHears::Refused { offer: Some(offer), .. } => {
                 self.plans.remove(offer);
@@ -250,6 +254,7 @@ impl Person {
     /// The offer as it stands now says what to do next: nothing is remembered that a restart of the engine could make wrong.
     fn offered(&mut self, offer: &Offer, n: Option<usize>, now: u64) {
         self.say(ConsoleSays::Shown { offer: offer.id });
+        place(&mut self.told, offer.id, matches!(offer.role, OfferRole::Neighbour | OfferRole::Test));
         match (offer.role, offer.held_by) {
             (OfferRole::Neighbour | OfferRole::Test, None) => self.stage.score().rooms.entry(self.seat.dispatcher).or_default().told += 1,
             (_, Some(by)) if by != self.seat => self.forget(offer.id),
@@ -278,6 +283,7 @@ impl Person {
         self.plans.remove(&offer);
         self.declined.remove(&offer);
         self.held.remove(&offer);
+        self.told.remove(&offer);
         self.accepted.remove(&offer);
     }
 
@@ -299,6 +305,14 @@ impl Person {
     fn say(&self, says: ConsoleSays) {
         // A full queue means that the line has been gone for thousands of commands; what matters is shown again when it is back.
         let _ = self.client.try_say(says);
+    }
+}
+
+fn place(set: &mut BTreeSet<OfferId>, offer: OfferId, inside: bool) {
+    if inside {
+        set.insert(offer);
+    } else {
+        set.remove(&offer);
     }
 }
 
