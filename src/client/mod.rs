@@ -14,6 +14,7 @@
 
 mod console;
 mod gateway;
+pub mod http;
 mod link;
 pub mod transport;
 

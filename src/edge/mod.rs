@@ -4,6 +4,7 @@ pub mod clock;
 pub mod tables;
 pub mod store;
 pub mod tls;
+pub mod tokens;
 pub mod certs;
 pub mod sessions;
 pub mod ingress;

@@ -160,6 +160,27 @@ pub fn quic_server(identity: &Identity) -> Result<quinn::ServerConfig, IdentityE
     Ok(config)
 }
 
+/// The HTTP door's end: a client certificate of the identity's authority, or none. Who shows a wrong one is not let in.
+///
+/// # Errors
+/// As [`quic_server`].
+pub fn http_server(identity: &Identity) -> Result<rustls::ServerConfig, IdentityError> {
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(identity.roots()?), provider())
+        .allow_unauthenticated()
+        .build()
+        .map_err(|why| rustls::Error::General(why.to_string()))?;
+    // Apps and panels of strangers: TLS 1.2 as well as 1.3.
+    let mut tls = rustls::ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()?
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(identity.chain.clone(), identity.key.clone_key())?;
+    tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+    tls.max_early_data_size = 0;
+    tls.send_tls13_tickets = 0;
+    tls.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
+    Ok(tls)
+}
+
 /// Why the key of stateless resets cannot be had.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot keep the reset key in {path}: {why}")]

@@ -14,7 +14,7 @@
 //! | `text`, `lang`, `urn` | words, ISO 639-1, a service URN |
 //! | `events` | `silence 8 s`, `dtmf 5 at 20 s`, `gateway NAME`, `verified true`, `menu 2`, ... |
 //! | `age_s` | seconds since the fix |
-//! | `now` | RFC 3339 or Unix seconds, for hours and windows |
+//! | `now` | RFC 3339 or Unix seconds, for hours and windows; offline only, a door has a clock of its own |
 
 use serde_json::{Map, Value};
 
@@ -57,6 +57,14 @@ pub struct Read {
 /// # Errors
 /// Only when there is no object or no reference in it; `id` is returned by [`id_of`] even then where it can be.
 pub fn read_contact(text: &[u8], gateway: Name, id: ContactId, received: Timestamp) -> Result<Read, ContactJsonError> {
+    read_contact_at(Door::default(), text, gateway, id, received)
+}
+
+/// As [`read_contact`]; `door` is by which it came when it does not say.
+///
+/// # Errors
+/// As [`read_contact`].
+pub fn read_contact_at(door: Door, text: &[u8], gateway: Name, id: ContactId, received: Timestamp) -> Result<Read, ContactJsonError> {
     let value: Value = serde_json::from_slice(text).map_err(|error| ContactJsonError::NotJson(error.to_string()))?;
     let fields = match &value {
         Value::Object(fields) => fields,
@@ -69,7 +77,7 @@ pub fn read_contact(text: &[u8], gateway: Name, id: ContactId, received: Timesta
         return Err(ContactJsonError::IdTooLong { got: reference.len(), max: IDENTITY_BYTES_MAX });
     }
     let key = ContactKey { gateway, gateway_ref: reference.into() };
-    let mut contact = Contact::new(id, key, received, Door::default());
+    let mut contact = Contact::new(id, key, received, door);
     read_door(fields, &mut contact);
     read_identities(fields, &mut contact);
     read_place(fields, &mut contact);
