@@ -391,7 +391,7 @@ fn parts_of(decision: &DecisionRecord, floor: &mut Floor) -> Vec<Part> {
 // --- evidence ---
 
 /// Adds what is new of the evidence to the contact and returns that; `None` when there is nothing new. The revision is the caller's.
-pub(super) fn merge(contact: &mut Arc<Contact>, evidence: &Evidence) -> Option<Evidence> {
+pub fn merge(contact: &mut Arc<Contact>, evidence: &Evidence) -> Option<Evidence> {
     let lang = evidence.lang.filter(|lang| contact.lang != Some(*lang));
     let claims: Vec<_> = evidence.claims.iter().filter(|claim| !contact.claims.contains(claim)).take(CLAIMS_MAX).cloned().collect();
     let signals: Vec<_> = evidence.signals.iter().filter(|signal| !contact.signals.contains(signal)).take(SIGNALS_MAX).cloned().collect();

@@ -50,6 +50,7 @@ use crate::units::{ContactId, DispatcherId, Name, TablesVersion, Timestamp};
 
 use floor::{Floor, Session};
 use known::Known;
+pub use life::merge as merge_evidence;
 use life::{Life, Part};
 use receipt::Receipts;
 use tick::CatchUp;
