@@ -35,6 +35,8 @@ pub struct EngineFigures {
     pub sessions: usize,
     /// The store failed and has not stored since.
     pub store_failing: bool,
+    /// What the journal lost has not all been written again yet.
+    pub healing: bool,
     /// Entries were given up: no promise is made until the engine starts again.
     pub promises_ended: bool,
 }
@@ -52,6 +54,7 @@ impl EngineFigures {
             promises_waiting: engine.promises_waiting(),
             sessions: engine.sessions(),
             store_failing: engine.store_failing(),
+            healing: !engine.is_whole(),
             promises_ended: false,
         }
     }
@@ -248,6 +251,10 @@ fn engine(text: &mut Text, figures: &EngineFigures) {
         decisions_lowering,
         overdue,
         store_failures,
+        entries_lost,
+        written_again,
+        journal_gaps,
+        facts_astray,
         promises_kept,
         promises_cut,
         sessions_refused,
@@ -256,7 +263,7 @@ fn engine(text: &mut Text, figures: &EngineFigures) {
         ends_forgotten,
         internal,
     } = figures.counters;
-    let rows: [(&str, &str, u64); 37] = [
+    let rows: [(&str, &str, u64); 41] = [
         ("inputs", "Inputs handled.", inputs),
         ("arrived", "New contacts.", arrived),
         ("duplicates", "Arrivals that were known already.", duplicates),
@@ -287,6 +294,10 @@ fn engine(text: &mut Text, figures: &EngineFigures) {
         ("decisions_lowering", "New decisions not followed because they lowered.", decisions_lowering),
         ("overdue", "Contacts whose journal entry was late.", overdue),
         ("store_failures", "Failures of the journal.", store_failures),
+        ("entries_lost", "Entries the journal lost.", entries_lost),
+        ("written_again", "Contacts written again after a loss.", written_again),
+        ("journal_gaps", "Gaps found when the journal was read back.", journal_gaps),
+        ("facts_astray", "Facts read back about contacts whose arrival was lost.", facts_astray),
         ("promises_kept", "Promises spoken.", promises_kept),
         ("promises_cut", "Promises not queued because too many waited.", promises_cut),
         ("sessions_refused", "Sessions beyond the bound.", sessions_refused),
@@ -324,6 +335,7 @@ fn gauges(text: &mut Text, scrape: &Scrape<'_>) {
         ("najda_engine_queue", "Inputs waiting for the engine's thread.", scrape.engine_queue as u64),
         ("najda_sessions_open", "Sessions open now.", scrape.sessions_open as u64),
         ("najda_snapshot", "The number of the snapshot in force.", scrape.snapshot.number),
+        ("najda_healing", "1 while what the journal lost is not all written again.", u64::from(figures.healing)),
         ("najda_promises_ended", "1 when entries were given up and no promise is made until a restart.", u64::from(figures.promises_ended)),
     ];
     for (name, help, value) in rows {
