@@ -247,6 +247,7 @@ struct Found {
     entries: u64,
     decisions: u64,
     kept: u64,
+    unprovable: u64,
     undecidable: u64,
     unreadable: u64,
     differing: u64,
@@ -287,7 +288,13 @@ fn replay_partition(reader: &JournalReader, partition: Partition, found: &mut Fo
     loop {
         let page = reader.read(partition, from_seq, READ_ENTRIES_MAX)?;
         found.unreadable += page.breaks.len() as u64;
+        let mut missing: Vec<u64> =
+            page.holes.iter().map(|hole| hole.first_seq).chain(page.breaks.iter().map(|broken| broken.seq)).collect();
         for entry in &page.entries {
+            if missing.iter().any(|seq| *seq <= entry.seq) {
+                replay.lost();
+                missing.clear();
+            }
             found.entries += 1;
             match decode_fact(&entry.bytes) {
                 Ok(fact) => found.note(replay.fact(entry.seq, &fact, &mut tables)),
@@ -309,6 +316,7 @@ impl Found {
         match outcome {
             Outcome::Same => {}
             Outcome::Kept => self.kept += 1,
+            Outcome::Unprovable => self.unprovable += 1,
             Outcome::NoTables(_) => self.undecidable += 1,
             Outcome::Differs(difference) => {
                 self.differing += 1;
@@ -318,13 +326,16 @@ impl Found {
     }
 
     fn text(&self) -> String {
-        let same = self.decisions - self.undecidable - self.differing;
+        let same = self.decisions - self.undecidable - self.unprovable - self.differing;
         let rate = self.decisions.saturating_mul(1_000_000) / self.micros.max(1);
         let mut out = format!("{} entries, {} decisions: {same} the same, {} differ", self.entries, self.decisions, self.differing);
         if self.kept > 0 {
             let _ = write!(out, " ({} kept under the decision before)", self.kept);
         }
         let _ = writeln!(out, "; {rate} decisions/s");
+        if self.unprovable > 0 {
+            let _ = writeln!(out, "{} decisions were written again after a loss, and what they were made under is lost", self.unprovable);
+        }
         if self.undecidable > 0 {
             let _ = writeln!(out, "{} decisions were made with tables that are not beside the journal", self.undecidable);
         }

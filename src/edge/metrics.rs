@@ -35,8 +35,10 @@ pub struct EngineFigures {
     pub sessions: usize,
     /// The store failed and has not stored since.
     pub store_failing: bool,
-    /// Nothing was lost, or what was lost is written again.
-    pub journal_whole: bool,
+    /// What the journal lost has not all been written again yet.
+    pub healing: bool,
+    /// Entries were given up: no promise is made until the engine starts again.
+    pub promises_ended: bool,
 }
 
 impl EngineFigures {
@@ -52,7 +54,8 @@ impl EngineFigures {
             promises_waiting: engine.promises_waiting(),
             sessions: engine.sessions(),
             store_failing: engine.store_failing(),
-            journal_whole: engine.is_whole(),
+            healing: !engine.is_whole(),
+            promises_ended: false,
         }
     }
 }
@@ -248,16 +251,16 @@ fn engine(text: &mut Text, figures: &EngineFigures) {
         decisions_lowering,
         overdue,
         store_failures,
+        entries_lost,
+        written_again,
+        journal_gaps,
+        facts_astray,
         promises_kept,
         promises_cut,
         sessions_refused,
         out_of_turn,
         unknown_contact,
         ends_forgotten,
-        entries_lost,
-        written_again,
-        journal_gaps,
-        facts_astray,
         internal,
     } = figures.counters;
     let rows: [(&str, &str, u64); 41] = [
@@ -291,16 +294,16 @@ fn engine(text: &mut Text, figures: &EngineFigures) {
         ("decisions_lowering", "New decisions not followed because they lowered.", decisions_lowering),
         ("overdue", "Contacts whose journal entry was late.", overdue),
         ("store_failures", "Failures of the journal.", store_failures),
+        ("entries_lost", "Entries the journal lost.", entries_lost),
+        ("written_again", "Contacts written again after a loss.", written_again),
+        ("journal_gaps", "Gaps found when the journal was read back.", journal_gaps),
+        ("facts_astray", "Facts read back about contacts whose arrival was lost.", facts_astray),
         ("promises_kept", "Promises spoken.", promises_kept),
         ("promises_cut", "Promises not queued because too many waited.", promises_cut),
         ("sessions_refused", "Sessions beyond the bound.", sessions_refused),
         ("out_of_turn", "Messages out of turn.", out_of_turn),
         ("unknown_contact", "Messages about unknown contacts.", unknown_contact),
         ("ends_forgotten", "Ends a gateway will not hear of again.", ends_forgotten),
-        ("entries_lost", "Journal entries given up because the disk was gone too long.", entries_lost),
-        ("written_again", "Contacts written again after the journal lost them.", written_again),
-        ("journal_gaps", "Gaps met while the journal was read back.", journal_gaps),
-        ("facts_astray", "Facts of contacts the journal does not hold.", facts_astray),
         ("internal", "Broken invariants; anything but zero is a defect.", internal),
     ];
     for (name, help, value) in rows {
@@ -332,7 +335,8 @@ fn gauges(text: &mut Text, scrape: &Scrape<'_>) {
         ("najda_engine_queue", "Inputs waiting for the engine's thread.", scrape.engine_queue as u64),
         ("najda_sessions_open", "Sessions open now.", scrape.sessions_open as u64),
         ("najda_snapshot", "The number of the snapshot in force.", scrape.snapshot.number),
-        ("najda_journal_whole", "0 from a loss until what was lost is written again.", u64::from(figures.journal_whole)),
+        ("najda_healing", "1 while what the journal lost is not all written again.", u64::from(figures.healing)),
+        ("najda_promises_ended", "1 when entries were given up and no promise is made until a restart.", u64::from(figures.promises_ended)),
     ];
     for (name, help, value) in rows {
         text.gauge(name, help, value);

@@ -10,8 +10,7 @@
 //! ```
 //!
 //! **Invariants:** only the engine thread owns incident state, appends, and publishes. It never waits for a disk or a socket. What it
-//! cannot hand to the store yet it keeps, in order, up to a bound; beyond it the loss is declared, and what was lost is written again
-//! before anything after it is promised.
+//! cannot hand to the store yet it keeps, in order, up to a bound; beyond it the loss is declared and no promise is made past it.
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -159,7 +158,7 @@ impl Node {
             claim,
             retired: retired_in,
             pending: Vec::new(),
-            hole_from_seq: None,
+            lost_from_seq: None,
             arrivals: VecDeque::new(),
             runtime: tokio::runtime::Handle::current(),
         };
@@ -353,8 +352,8 @@ struct EngineThread {
     retired: Sender<Retired>,
     /// Entries the store has not taken yet, in order.
     pending: Vec<Entry>,
-    /// Where entries were given up because the store was gone for too long, until that is declared to the store.
-    hole_from_seq: Option<u64>,
+    /// Where entries were given up because the store was gone for too long. No promise is made from here on.
+    lost_from_seq: Option<u64>,
     /// Arrivals the journal does not hold yet: their entries, and when they came.
     arrivals: VecDeque<(u64, Timestamp)>,
     runtime: tokio::runtime::Handle,
@@ -382,8 +381,9 @@ impl EngineThread {
                 self.carry_out(&mut out);
             }
             self.hand_to_store();
-            self.give_up_beyond_bound(&mut out);
-            self.core.figures.store(Arc::new(EngineFigures::of(&self.engine, now, self.pending.len())));
+            let promises_ended = self.lost_from_seq.is_some();
+            let figures = EngineFigures { promises_ended, ..EngineFigures::of(&self.engine, now, self.pending.len()) };
+            self.core.figures.store(Arc::new(figures));
             if stop.load(Ordering::Acquire) && inputs.is_empty() && self.pending.is_empty() {
                 return;
             }
@@ -434,7 +434,7 @@ impl EngineThread {
     fn noticed(&mut self, notice: &Notice, out: &mut Outputs) {
         let input = match notice {
             Notice::Durable(receipt) => {
-                let through = receipt.through_seq();
+                let through = self.promised(receipt.through_seq());
                 let now = self.core.clock.now();
                 while let Some((_, received)) = self.arrivals.pop_front_if(|(seq, _)| *seq <= through) {
                     self.core.stages.durable(Duration::from_micros(now.micros_since(received)));
@@ -459,6 +459,11 @@ impl EngineThread {
             }
         };
         self.handle(input, out);
+    }
+
+    /// A receipt covers a declared loss too; a promise must not.
+    fn promised(&self, through: u64) -> u64 {
+        self.lost_from_seq.map_or(through, |lost| through.min(lost.saturating_sub(1)))
     }
 
     fn controlled(&mut self, control: Control) {
@@ -508,7 +513,9 @@ impl EngineThread {
             let count = fits.count().max(1);
             let rest = self.pending.split_off(count);
             let entries = std::mem::replace(&mut self.pending, rest);
-            let batch = match self.hole_from_seq {
+            let lost =
+                self.lost_from_seq.filter(|lost| entries.first().is_some_and(|first| *lost < first.seq && self.hole_is_open(first.seq)));
+            let batch = match lost {
                 Some(lost) => Batch::after_loss(&self.claim, lost, entries),
                 None => Batch::new(&self.claim, entries),
             };
@@ -526,25 +533,25 @@ impl EngineThread {
                 if !matches!(rejected.why, RejectedWhy::Full { .. }) {
                     tracing::error!(why = %rejected.why, "the journal does not take entries");
                 }
+                self.give_up_beyond_bound();
                 return;
             }
-            // Declared with the batch that was taken.
-            self.hole_from_seq = None;
         }
     }
 
-    /// The store has taken nothing for so long that memory ends: the entries go, the engine hears of it, and writes what they said again
-    /// once the store takes entries.
-    fn give_up_beyond_bound(&mut self, out: &mut Outputs) {
+    fn hole_is_open(&self, first_seq: u64) -> bool {
+        // Declared once: later batches follow the one that declared it.
+        self.lost_from_seq.is_some_and(|lost| lost < first_seq) && self.claim.next_seq <= first_seq
+    }
+
+    fn give_up_beyond_bound(&mut self) {
         if self.pending.len() <= PENDING_ENTRIES_MAX {
             return;
         }
-        let (Some(first), Some(last)) = (self.pending.first(), self.pending.last()) else { return };
-        let lost = Input::Lost { first_seq: first.seq, last_seq: last.seq };
+        let first = self.pending.first().map(|entry| entry.seq);
+        self.lost_from_seq = self.lost_from_seq.or(first);
         tracing::error!(entries = self.pending.len(), "the journal was gone for too long: these entries are given up, contacts flow on");
-        self.hole_from_seq = self.hole_from_seq.or(Some(first.seq));
         self.pending.clear();
-        self.handle(lost, out);
     }
 }
 

@@ -18,7 +18,7 @@ use crate::limits::CATCH_UP_MAX;
 use crate::units::{ContactId, Name};
 
 /// Who wrote states and tables again, in the journal.
-const BY_ENGINE: &str = "engine";
+pub const BY_ENGINE: &str = "engine";
 
 impl Engine {
     /// Begins to write again what was lost, once the store has come past it.

@@ -49,6 +49,7 @@ use crate::limits;
 use crate::units::{ContactId, DispatcherId, Name, TablesVersion, Timestamp};
 
 use floor::{Floor, Session};
+pub use heal::BY_ENGINE;
 use known::Known;
 pub use life::merge as merge_evidence;
 use life::{Life, Part};

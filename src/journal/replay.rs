@@ -4,17 +4,20 @@
 //! by the number of the snapshot (each `State` and each `Tables` fact raises it by one, the first snapshot is 1), the time as the
 //! contact's arrival, and for late evidence as the fact's own.
 //!
+//! After a loss the engine writes again, from memory, the tables and states in force and the contacts the lost entries were about. What
+//! those were decided under may be gone; see [`Outcome::Unprovable`].
+//!
 //! What is not compared: the number of the snapshot itself, and the note that a gateway used a reference twice, which the engine adds
 //! after the decision.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::contact::Contact;
 use crate::decision::{DecisionRecord, Discrepancy};
 use crate::deliver::{DispatcherState, Fact};
-use crate::engine::merge_evidence;
+use crate::engine::{BY_ENGINE, merge_evidence};
 use crate::route::{last_resort, record, route};
 use crate::tables::snapshot::{Snapshot, States, Tables};
 use crate::units::{ContactId, DispatcherId, TablesVersion, Timestamp};
@@ -33,6 +36,8 @@ pub enum Outcome {
     /// The journal does not have the tables.
     NoTables(TablesVersion),
     Same,
+    /// It comes out otherwise, but entries were lost, and with them what it was decided under: the engine wrote it again from memory.
+    Unprovable,
 }
 
 /// A decision that came out otherwise.
@@ -58,21 +63,38 @@ pub struct Replay {
     ready: BTreeMap<(TablesVersion, u64), Arc<Snapshot>>,
     /// Contacts that have not ended, with all evidence so far and the decision in force.
     live: BTreeMap<ContactId, (Arc<Contact>, Arc<DecisionRecord>)>,
+    /// Entries are missing before the next fact.
+    lost: bool,
+    /// Snapshots that no fact speaks of, because it was lost.
+    unknown: BTreeSet<u64>,
 }
 
 impl Default for Replay {
     fn default() -> Self {
         let history = BTreeMap::from([(1, Arc::new(Named::new()))]);
-        Self { snapshot: 1, states: BTreeMap::new(), history, ready: BTreeMap::new(), live: BTreeMap::new() }
+        Self {
+            snapshot: 1,
+            states: BTreeMap::new(),
+            history,
+            ready: BTreeMap::new(),
+            live: BTreeMap::new(),
+            lost: false,
+            unknown: BTreeSet::new(),
+        }
     }
 }
 
 impl Replay {
+    /// Entries are missing before the next fact: declared lost, or damaged.
+    pub fn lost(&mut self) {
+        self.lost = true;
+    }
+
     /// Takes the next fact. `None` when it holds no decision.
     pub fn fact(&mut self, seq: u64, fact: &Fact, tables: &mut dyn FnMut(TablesVersion) -> Option<Arc<Tables>>) -> Option<Outcome> {
         match fact {
             Fact::Arrived { contact, decision, states, .. } => {
-                self.live.insert(contact.id, (Arc::clone(contact), Arc::clone(decision)));
+                let before = self.live.insert(contact.id, (Arc::clone(contact), Arc::clone(decision)));
                 let case = Case { seq, contact, decision, now: contact.received };
                 let outcome = self.again(&case, tables);
                 // A contact handed back after a crash may have been decided under states the journal never held; those that matter
@@ -83,7 +105,8 @@ impl Replay {
                 {
                     return Some(Outcome::Same);
                 }
-                Some(outcome)
+                let again = self.lost && (before.is_some() || contact.revision > 0 || self.unknown.contains(&decision.snapshot));
+                Some(if again && matches!(outcome, Outcome::Differs(_)) { Outcome::Unprovable } else { outcome })
             }
             Fact::Redecided { at, contact, revision, evidence, decision } => {
                 let (mut known, before) = self.live.get(contact).cloned()?;
@@ -91,20 +114,28 @@ impl Replay {
                 Arc::make_mut(&mut known).revision = *revision;
                 self.live.insert(*contact, (Arc::clone(&known), Arc::clone(decision)));
                 let outcome = self.again(&Case { seq, contact: &known, decision, now: *at }, tables);
-                let kept = matches!(outcome, Outcome::Differs(_)) && differences(decision, &before).is_empty();
-                Some(if kept { Outcome::Kept } else { outcome })
+                let kept = differences(decision, &before).is_empty();
+                Some(match outcome {
+                    Outcome::Differs(_) if kept => Outcome::Kept,
+                    Outcome::Differs(_) if self.lost && self.unknown.contains(&decision.snapshot) => Outcome::Unprovable,
+                    other => other,
+                })
             }
             Fact::Ended { contact, .. } => {
                 self.live.remove(contact);
                 None
             }
-            Fact::State { dispatcher, state, .. } => {
+            // Said again after a loss: nothing was published.
+            Fact::Tables { by, .. } if by.as_str() == BY_ENGINE => None,
+            Fact::State { dispatcher, state, by, .. } => {
                 if *state == DispatcherState::Active {
                     self.states.remove(dispatcher);
                 } else {
                     self.states.insert(*dispatcher, *state);
                 }
-                self.next_snapshot();
+                if by.as_str() != BY_ENGINE {
+                    self.next_snapshot();
+                }
                 None
             }
             Fact::Tables { .. } => {
@@ -127,7 +158,9 @@ impl Replay {
         let named = self.states.iter().map(|(id, state)| (*id, *state)).collect();
         self.history.insert(self.snapshot, Arc::new(named));
         while self.history.len() > SNAPSHOTS_KEPT {
-            self.history.pop_first();
+            if let Some((number, _)) = self.history.pop_first() {
+                self.unknown.remove(&number);
+            }
         }
     }
 
@@ -136,6 +169,7 @@ impl Replay {
         // After a crash the engine goes on from the newest number it finds.
         while self.snapshot < decision.snapshot && decision.snapshot - self.snapshot < SNAPSHOTS_KEPT as u64 {
             self.next_snapshot();
+            self.unknown.insert(self.snapshot);
         }
         let key = (decision.tables, decision.snapshot);
         if !self.ready.contains_key(&key) {
