@@ -61,7 +61,8 @@ pub enum RoleError {
     #[error("the certificate has {got} role URIs ({URN}...) in its subject alternative name; exactly one is needed")]
     NotOne { got: usize },
     #[error(
-        "{got:?} is no role: gateway/<trunk>, console/<dispatcher>/<seat>, ops/<name> or load-test/(gateway|console)/..., each name 1 to 32 visible ASCII characters"
+        "{got:?} is no role: gateway/<trunk>, console/<dispatcher>/<seat>, ops/<name> or \
+        load-test/(gateway|console)/..., each name 1 to 32 visible ASCII characters"
     )]
     NoRole { got: String },
 }

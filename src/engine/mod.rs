@@ -19,7 +19,8 @@
 //!
 //! # The files
 //! `arrive` a contact comes; `offer` who is asked, in turn; `console` what people do; `gateway` what gateways say and are told;
-//! `promise` what the disk allows; `heal` what it lost; `tick` what time brings; `recover` the journal read back. `life` is one contact, `floor` is who
+//! `promise` what the disk allows; `heal` what it lost; `tick` what time brings; `recover` the journal read back. `life` is
+//! one contact, `floor` is who
 //! is there, `known` what is remembered, `audit` counts everything anew.
 
 mod arrive;

@@ -1197,5 +1197,4 @@ fn scan_line(edges: &[(Point, Point)], south: i32, north: i32) -> Option<Point> 
 }
 
 #[cfg(test)]
-#[path = "tiling_tests.rs"]
 mod tests;

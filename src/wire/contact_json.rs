@@ -339,7 +339,7 @@ mod tests {
         let band = shape(r#"{"type":"ArcBand","center":[55.3,25.2],"inner_m":500,"outer_m":2000,"start_deg":-30,"opening_deg":120}"#);
         assert_eq!(band, Shape::ArcBand { center, inner_cm: 50_000, outer_cm: 200_000, start_mdeg: 330_000, opening_mdeg: 120_000 });
         assert!(
-            matches!(shape(r#"{"type":"Polygon","coordinates":[[[55,25],[55.1,25],[55.1,25.1],[55,25]]]}"#), Shape::Polygon(p) if p.len() == 3)
+            matches!(shape(r#"{"type":"Polygon","coordinates":[[[55,25],[56,25],[56,26],[55,25]]]}"#), Shape::Polygon(p) if p.len() == 3)
         );
     }
 

@@ -768,7 +768,7 @@ fn a_load_test_whose_seats_have_left_is_sunk_and_never_an_alarm() {
 }
 
 #[test]
-fn test_seats_never_see_a_real_contact_and_do_not_count_as_staff() {
+fn a_test_seat_never_sees_a_real_contact_and_does_not_count_as_staff() {
     let mut stage = Stage::new();
     let tester = stage.test_console("DU-AMB", "1");
     let offers = stage.arrive("a", "AMB: DU-AMB");

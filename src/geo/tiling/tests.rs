@@ -1,3 +1,5 @@
+//! Tilings of a few metres, drawn by hand, and random ones against counting.
+
 use super::*;
 
 /// Positions are given in units of about a metre (90 units of 1e-7 degree) near the equator.
