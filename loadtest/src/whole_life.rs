@@ -87,7 +87,7 @@ fn used(before: Usage, after: Usage, contacts: u64, took_nanos: u64) -> Option<U
 async fn alone(scene: &Scene, bar: &ProgressBar) -> Result<Alone> {
     bar.set_message("one contact at a time, beside the machine's floors");
     let mut command = Command::new(std::env::current_exe().context("finding this program's own path")?);
-    command.arg("relay").arg("--certs").arg(&scene.folder.path.join("relay-certs"));
+    command.arg("relay").arg("--certs").arg(scene.folder.path.join("relay-certs"));
     // An authority of its own: with a running engine its authority's key may not be here.
     let certs = crate::engine::certificates(&scene.folder.path.join("relay-certs"), None, &[gateway_role(1)?])?;
     let relay = block_in_place(|| Process::start(&mut command, &scene.folder.path.join("relay.log")))?;

@@ -328,8 +328,6 @@ fn for_people(what: &str, details: &Value) -> String {
     }
 }
 
-
-
 fn role(text: &str) -> Result<Role, String> {
     Role::parse(text).map_err(|error| error.to_string())
 }

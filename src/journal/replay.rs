@@ -206,7 +206,7 @@ impl Case<'_> {
         let again = catch_unwind(AssertUnwindSafe(|| route(snapshot, self.contact, self.now)));
         let again = again.unwrap_or_else(|_| last_resort(snapshot));
         let fields = differences(self.decision, &record(&snapshot.tables, &again));
-        (!fields.is_empty()).then(|| Difference {
+        (!fields.is_empty()).then_some(Difference {
             seq: self.seq,
             contact: self.contact.id,
             revision: self.contact.revision,

@@ -398,7 +398,8 @@ fn a_take_is_said_to_everybody_only_when_the_disk_holds_it() {
     let (taker, other) = (stage.console("DU-AMB", "1"), stage.console("DU-AMB", "2"));
     let offers = stage.arrive("a", "AMB: DU-AMB");
     stage.store();
-    (stage.heard(taker), stage.heard(other));
+    stage.heard(taker);
+    stage.heard(other);
     stage.take(taker, offers[0]);
     assert!(stage.heard(taker).is_empty() && stage.heard(other).is_empty());
     let late = stage.console("DU-AMB", "3");

@@ -509,7 +509,7 @@ proptest! {
         let near_rim = |point: Point| {
             // A sample may be rounded off the shape by a unit or by the bend of the plane.
             shape.contains(point) || (0..16).any(|turn| {
-                let (s, c) = (f64::from(turn) * 0.3927).sin_cos();
+                let (s, c) = (f64::from(turn) * std::f64::consts::FRAC_PI_8).sin_cos();
                 let cm = 4.0 + f64::from(reach_cm) * 0.01;
                 shape.contains(najda::geo::point::offset(point, (c * cm) as i64, (s * cm) as i64))
             })

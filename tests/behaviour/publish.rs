@@ -64,7 +64,7 @@ fn without_islands() -> Files {
 fn contact(n: u64) -> Contact {
     const WORDS: [&str; 4] = ["fire", "burglary", "", "my father does not breathe"];
     let key = ContactKey { gateway: name("g1"), gateway_ref: format!("c-{n}").into() };
-    let mut contact = Contact::new(ContactId(0), key, Timestamp::default(), if n % 2 == 0 { Door::Sms } else { Door::SipVoice });
+    let mut contact = Contact::new(ContactId(0), key, Timestamp::default(), if n.is_multiple_of(2) { Door::Sms } else { Door::SipVoice });
     let (lat, lon) = (0.45 + (n % 13) as f64 * 0.04, 0.30 + (n % 17) as f64 * 0.05);
     if n % 5 != 4 {
         contact.claims.push(LocationClaim {

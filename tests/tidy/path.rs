@@ -302,7 +302,10 @@ mod tests {
         }
         passes(
             endless_queues,
-            &[("src/edge/run.rs", "mpsc::channel(8);\noneshot::channel();\nmpsc::channel::<u8>(N);\nbounded(8);\nlet channel = x;\n// unbounded\n")],
+            &[(
+                "src/edge/run.rs",
+                "mpsc::channel(8);\noneshot::channel();\nmpsc::channel::<u8>(N);\nbounded(8);\nlet channel = x;\n// unbounded\n",
+            )],
         );
     }
 

@@ -354,6 +354,7 @@ struct HttpGateway {
 
 impl Hall {
     /// The gateway that brings contacts, or what it is told.
+    #[expect(clippy::result_large_err, reason = "the error is the answer, made once a request")]
     fn gateway(&self, parts: &Parts, has_room: bool) -> Result<HttpGateway, Response> {
         let (name, load_test) = match peer(parts) {
             Peer::Role(Role::Gateway { trunk, load_test }) => (trunk, load_test),
@@ -371,6 +372,7 @@ impl Hall {
     }
 
     /// The one of ops, or what it is told.
+    #[expect(clippy::result_large_err, reason = "the error is the answer, made once a request")]
     fn ops(&self, parts: &Parts, has_room: bool) -> Result<Name, Response> {
         match peer(parts) {
             Peer::Role(Role::Ops { name }) => Ok(name),
