@@ -285,12 +285,11 @@ fn replay_partition(reader: &JournalReader, partition: Partition, found: &mut Fo
         sets.insert(version, read.clone());
         read
     };
-    let mut from_seq = 1;
+    let (mut from_seq, mut missing) = (1, Vec::new());
     loop {
         let page = reader.read(partition, from_seq, READ_ENTRIES_MAX)?;
         found.unreadable += page.breaks.len() as u64;
-        let mut missing: Vec<u64> =
-            page.holes.iter().map(|hole| hole.first_seq).chain(page.breaks.iter().map(|broken| broken.seq)).collect();
+        missing.extend(page.holes.iter().map(|hole| hole.first_seq).chain(page.breaks.iter().map(|broken| broken.seq)));
         for entry in &page.entries {
             if missing.iter().any(|seq| *seq <= entry.seq) {
                 replay.lost();

@@ -80,8 +80,7 @@ fn publish(core: &NodeCore, store: &dyn Store, bytes: &Bytes, by: Name, force: b
         return Err(unfit(why, "publish with --force if these areas are not to be served any more"));
     }
     let answer = published(0, false);
-    // A slash, so that no name of ops can be taken for the engine's own.
-    let by = Name::new(&format!("ops/{by}")).or(Name::new("ops/?")).unwrap_or_default();
+    let by = journaled(by);
     let snapshot = core.publish(store, Arc::new(tables), bytes, by).map_err(|error| NotPublished {
         status: StatusCode::SERVICE_UNAVAILABLE,
         why: format!("{error:#}"),
@@ -89,6 +88,13 @@ fn publish(core: &NodeCore, store: &dyn Store, bytes: &Bytes, by: Name, force: b
     })?;
     tracing::info!(%by, tables = answer.tables, snapshot, forced = force && !gone.is_empty(), "new tables are in force");
     Ok(Published { snapshot, ..answer })
+}
+
+/// Who did it, in the journal. With a slash, so that no name of ops can be taken for the engine's own.
+fn journaled(by: Name) -> Name {
+    let mut text = format!("ops/{by}");
+    text.truncate(Name::BYTES_MAX);
+    Name::new(&text).unwrap_or_default()
 }
 
 /// The areas of the old set that the new one does not have.
@@ -121,7 +127,7 @@ pub(super) async fn post_state(State(hall): State<Arc<Hall>>, Path(id): Path<Str
     let Some(dispatcher) = Name::new(&id).filter(|_| known) else {
         return refused(StatusCode::NOT_FOUND, format!("no dispatcher {id:?} in the tables in force"), "`najda tables show` lists them");
     };
-    let core = Arc::clone(&hall.core);
+    let (core, by) = (Arc::clone(&hall.core), journaled(by));
     match tokio::task::spawn_blocking(move || core.set_state(dispatcher, state, by)).await {
         Ok(Ok(snapshot)) => {
             tracing::info!(%by, %dispatcher, state = state.word(), snapshot, "a dispatcher's state was set");
