@@ -10,8 +10,9 @@ use std::time::Instant;
 
 use hdrhistogram::Histogram;
 use najda::deliver::Ending;
+use najda::edge::clock::Clock;
 use najda::service::Service;
-use najda::units::ContactId;
+use najda::units::{ContactId, Timestamp};
 use tokio::sync::Notify;
 
 /// One contact.
@@ -72,6 +73,8 @@ pub struct Events {
     pub full_commands: AtomicU64,
     /// Commands refused for another reason.
     pub refused_commands: AtomicU64,
+    /// Commands about an offer that another seat had closed by then, or said twice over a reconnect.
+    pub late_commands: AtomicU64,
     /// Ends and acceptances heard once more, as after a reconnect.
     pub told_again: AtomicU64,
     pub sessions: AtomicU64,
@@ -108,9 +111,11 @@ impl Duplicates {
 #[derive(Debug)]
 pub struct Board {
     start: Instant,
+    /// The wall clock at the start: the engine stamps contacts with its own.
+    started: Timestamp,
     slots: Box<[Slot]>,
     /// The first so many contacts are sent one at a time; their latencies are kept one by one.
-    alone: Box<[[AtomicU64; 2]]>,
+    alone: Box<[[AtomicU64; 3]]>,
     histograms: [Mutex<Histogram<u64>>; Step::ALL.len()],
     endings: [AtomicU64; 4],
     pub events: Events,
@@ -132,6 +137,7 @@ impl Board {
         let events = Events { first_targets: AtomicU64::new(u64::MAX), ..Events::default() };
         Self {
             start: Instant::now(),
+            started: Clock::start().now(),
             slots: (0..count_max).map(|_| Slot::default()).collect(),
             alone: (0..alone_count).map(|_| Default::default()).collect(),
             histograms: std::array::from_fn(|_| Mutex::new(histogram())),
@@ -189,7 +195,16 @@ impl Board {
 
     /// Nanoseconds from due to `step` of a contact that was sent alone.
     pub fn alone(&self, index: usize, step: Step) -> Option<u64> {
-        let taken = self.alone.get(index)?.get(alone_place(step)?)?.load(Ordering::Relaxed);
+        self.alone_value(index, alone_place(step)?)
+    }
+
+    /// Nanoseconds from due until the engine had read a contact that was sent alone, by the engine's clock on the same machine.
+    pub fn alone_read(&self, index: usize) -> Option<u64> {
+        self.alone_value(index, READ_PLACE)
+    }
+
+    fn alone_value(&self, index: usize, place: usize) -> Option<u64> {
+        let taken = self.alone.get(index)?.get(place)?.load(Ordering::Relaxed);
         (taken > 0).then_some(taken)
     }
 
@@ -240,13 +255,17 @@ impl Board {
     }
 
     /// A console shows it. Before the journal holds it, an id may die with the engine.
-    pub fn offered(&self, index: usize, contact: ContactId, confirmed: bool, now: u64) {
+    pub fn offered(&self, index: usize, contact: ContactId, confirmed: bool, received: Timestamp, now: u64) {
         self.events.offers.fetch_add(1, Ordering::Relaxed);
         if confirmed || !self.crashes {
             self.promised(index, contact, "offered as two contacts");
         }
         if self.mark(index, Mark::Offered) {
             self.step(index, Step::Console, now);
+            if let (Some(alone), Some(slot)) = (self.alone.get(index), self.slots.get(index)) {
+                let read = received.micros_since(self.started).saturating_mul(1_000);
+                alone[READ_PLACE].store(read.saturating_sub(slot.due.load(Ordering::Relaxed)), Ordering::Relaxed);
+            }
         }
     }
 
@@ -294,6 +313,8 @@ impl Board {
     }
 }
 
+const READ_PLACE: usize = 2;
+
 fn alone_place(step: Step) -> Option<usize> {
     match step {
         Step::Console => Some(0),
@@ -305,6 +326,8 @@ fn alone_place(step: Step) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_780_000_000);
 
     #[test]
     fn a_contact_that_ends_twice_under_one_id_was_told_again_and_under_two_is_a_duplicate() {
@@ -330,8 +353,8 @@ mod tests {
     fn an_unconfirmed_offer_may_lose_its_id_only_where_the_engine_dies() {
         let duplicates = |crashes, confirmed| {
             let board = Board::new(1, 0, crashes);
-            board.offered(0, ContactId(1), confirmed, 1);
-            board.offered(0, ContactId(2), true, 2);
+            board.offered(0, ContactId(1), confirmed, NOW, 1);
+            board.offered(0, ContactId(2), true, NOW, 2);
             board.duplicates.count()
         };
         assert_eq!((duplicates(true, false), duplicates(true, true), duplicates(false, false)), (0, 1, 1));
@@ -342,8 +365,8 @@ mod tests {
         let board = Board::new(2, 1, false);
         board.sending(0, 100);
         board.sending(1, 1_000);
-        board.offered(0, ContactId(1), true, 350);
-        board.offered(1, ContactId(2), true, 3_000);
+        board.offered(0, ContactId(1), true, NOW, 350);
+        board.offered(1, ContactId(2), true, NOW, 3_000);
         assert_eq!(board.alone(0, Step::Console), Some(250));
         assert_eq!((board.histogram(Step::Console).len(), board.histogram(Step::Console).max()), (1, 2_000));
     }

@@ -141,7 +141,7 @@ impl Desk {
             self.board.events.strangers.fetch_add(1, Ordering::Relaxed);
             return Ok(());
         };
-        self.board.offered(index, offer.id.contact, offer.confirmed, now);
+        self.board.offered(index, offer.id.contact, offer.confirmed, offer.contact.received, now);
         let is_asked = |share: &AssignedRecord| share.service == offer.id.service && share.chain.contains(&self.seat.dispatcher);
         let asked = offer.decision.services.iter().any(is_asked);
         let next = match (offer.held_by, offer.accepted) {
@@ -194,7 +194,7 @@ impl Desk {
             }
             // Said twice over a reconnect, or to a share that has ended in the meantime.
             (Some(offer), Refusal::Unknown) => {
-                events.told_again.fetch_add(1, Ordering::Relaxed);
+                events.late_commands.fetch_add(1, Ordering::Relaxed);
                 self.screen.remove(&offer);
             }
             _ => drop(events.refused_commands.fetch_add(1, Ordering::Relaxed)),

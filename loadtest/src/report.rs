@@ -101,6 +101,8 @@ pub struct Counts {
     pub refused_commands: u64,
     /// Commands that met a bound and were said again.
     pub full_commands: u64,
+    /// Commands about an offer that had ended by then.
+    pub late_commands: u64,
     pub handed_back: u64,
     pub told_again: u64,
     /// Takes that another seat had won.
@@ -116,11 +118,17 @@ pub struct Counts {
 pub struct Alone {
     pub rounds: usize,
     pub contacts: usize,
+    /// Back to back, so that no core sleeps.
     pub two_hops_p50_us: f64,
+    /// As far apart as the contacts: the cores have gone to sleep in between.
+    pub two_hops_apart_p50_us: f64,
+    /// Until the engine had read the contact.
+    pub read_p50_us: f64,
     pub console_p50_us: f64,
     pub console_p99_us: f64,
     /// Our two hops, decision and all, to two bare ones.
     pub console_to_two_hops: f64,
+    pub console_to_two_hops_apart: f64,
     pub bare_commit_p50_us: f64,
     pub durable_p50_us: f64,
     pub durable_to_bare_commit: f64,
@@ -256,23 +264,27 @@ impl Report {
         let Counts { sent, targets, durable, overdue, offered, offers, taken, accepted, ended, ended_otherwise, .. } = &self.counts;
         writeln!(
             out,
-            "contacts     sent {sent}, targets {targets}, durable {durable}, overdue {overdue}, offered {offered}, taken {taken}, accepted {accepted}, ended {ended}"
+            "contacts     sent {sent}, targets {targets}, durable {durable}, overdue {overdue}, offered \
+            {offered}, taken {taken}, accepted {accepted}, ended {ended}"
         )?;
         let Counts { refused, handed_back, lost_takes, reconnects, held_back, refused_commands, .. } = &self.counts;
         writeln!(
             out,
-            "             {offers} offers on screens; ended otherwise than closed {ended_otherwise}; refused {refused}; handed back {handed_back}"
+            "             {offers} offers on screens; ended otherwise than closed {ended_otherwise}; refused \
+            {refused}; handed back {handed_back}"
         )?;
         writeln!(
             out,
-            "             takes won by another {lost_takes}; commands refused {refused_commands}; reconnects {reconnects}; sends held back {held_back}"
+            "             takes won by another {lost_takes}; commands refused {refused_commands}; reconnects \
+            {reconnects}; sends held back {held_back}"
         )?;
         for (name, used) in [("engine", &self.engine_used), ("load test", &self.load_test_used)] {
             if let Some(Used { cpu_us_a_contact, cpu_share, resident_max_mib }) = used {
                 let share = cpu_share * 100.0;
                 writeln!(
                     out,
-                    "{name:<12} {cpu_us_a_contact:.0} us of core time a contact, {share:.0} % of all cores, at most {resident_max_mib:.0} MiB"
+                    "{name:<12} {cpu_us_a_contact:.0} us of core time a contact, {share:.0} % of all cores, \
+                    at most {resident_max_mib:.0} MiB"
                 )?;
             }
         }
@@ -281,18 +293,27 @@ impl Report {
 
     fn write_alone(&self, out: &mut String) -> std::fmt::Result {
         let Some(alone) = &self.alone else { return Ok(()) };
-        let Alone { two_hops_p50_us, console_p50_us, console_p99_us, console_to_two_hops, .. } = alone;
+        let Alone { console_p50_us, console_p99_us, read_p50_us, .. } = alone;
+        let Alone { two_hops_p50_us, console_to_two_hops, two_hops_apart_p50_us, console_to_two_hops_apart, .. } = alone;
         writeln!(
             out,
-            "1 in flight  send to console p50 {} (p99 {}), two bare QUIC hops p50 {}: {console_to_two_hops:.2} times",
+            "1 in flight  send to console p50 {} (p99 {}), of it {} until the engine has read it",
             micros(*console_p50_us),
             micros(*console_p99_us),
-            micros(*two_hops_p50_us)
+            micros(*read_p50_us)
+        )?;
+        writeln!(
+            out,
+            "             two bare QUIC hops p50 {} back to back ({console_to_two_hops:.2} times), {} as far apart as contacts \
+             ({console_to_two_hops_apart:.2} times)",
+            micros(*two_hops_p50_us),
+            micros(*two_hops_apart_p50_us)
         )?;
         let Alone { bare_commit_p50_us, durable_p50_us, durable_to_bare_commit, rounds, contacts, .. } = alone;
         writeln!(
             out,
-            "             send to Durable p50 {}, bare write and fdatasync p50 {}: {durable_to_bare_commit:.2} times (medians of {rounds} rounds, {contacts} contacts)",
+            "             send to Durable p50 {}, bare write and fdatasync p50 {}: \
+            {durable_to_bare_commit:.2} times (medians of {rounds} rounds, {contacts} contacts)",
             micros(*durable_p50_us),
             micros(*bare_commit_p50_us)
         )

@@ -148,6 +148,7 @@ impl Scene {
             refused: board.count(Mark::Refused, 0),
             refused_commands: events(&board.events.refused_commands),
             full_commands: events(&board.events.full_commands),
+            late_commands: events(&board.events.late_commands),
             handed_back: of(Mark::TargetsAgain),
             told_again: events(&board.events.told_again),
             lost_takes: events(&board.events.lost_takes),

@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -23,6 +23,8 @@ const ROUNDS: usize = 5;
 const BLOCK: usize = 200;
 /// Contacts before the first round, which nobody looks at.
 const WARM_UP: usize = 50;
+/// The longest pause between bare messages that are sent as far apart as contacts.
+const APART_MAX: Duration = Duration::from_millis(10);
 /// How long one contact alone may take.
 const ALONE_WAIT: Duration = Duration::from_secs(10);
 /// How long gateways wait at the end for what is unconfirmed.
@@ -87,7 +89,7 @@ fn used(before: Usage, after: Usage, contacts: u64, took_nanos: u64) -> Option<U
 async fn alone(scene: &Scene, bar: &ProgressBar) -> Result<Alone> {
     bar.set_message("one contact at a time, beside the machine's floors");
     let mut command = Command::new(std::env::current_exe().context("finding this program's own path")?);
-    command.arg("relay").arg("--certs").arg(&scene.folder.path.join("relay-certs"));
+    command.arg("relay").arg("--certs").arg(scene.folder.path.join("relay-certs"));
     // An authority of its own: with a running engine its authority's key may not be here.
     let certs = crate::engine::certificates(&scene.folder.path.join("relay-certs"), None, &[gateway_role(1)?])?;
     let relay = block_in_place(|| Process::start(&mut command, &scene.folder.path.join("relay.log")))?;
@@ -95,26 +97,14 @@ async fn alone(scene: &Scene, bar: &ProgressBar) -> Result<Alone> {
     for index in 0..WARM_UP {
         one(scene, index).await?;
     }
-    let (mut rounds, mut all_console) = (Vec::with_capacity(ROUNDS), Vec::with_capacity(ROUNDS * BLOCK));
+    let mut rounds = Vec::with_capacity(ROUNDS);
+    let mut all_console = Vec::with_capacity(ROUNDS * BLOCK);
     for round in 0..ROUNDS {
-        let mut bare = Vec::with_capacity(BLOCK);
-        for _ in 0..BLOCK {
-            bare.push(hops.once().await?);
-        }
         let first = WARM_UP + round * BLOCK;
-        let (mut console, mut durable) = (Vec::with_capacity(BLOCK), Vec::with_capacity(BLOCK));
-        for index in first..first + BLOCK {
-            one(scene, index).await?;
-            console.extend(scene.board.alone(index, Step::Console));
-            durable.extend(scene.board.alone(index, Step::Durable));
-        }
-        let mut commits = block_in_place(|| bare_commits(&scene.folder.path, BLOCK))?;
-        all_console.extend_from_slice(&console);
-        let p50 = |values: &mut Vec<u64>| percentile(values, 0.5) as f64 / 1e3;
-        rounds.push([p50(&mut bare), p50(&mut console), p50(&mut commits), p50(&mut durable)]);
+        rounds.push(self::round(scene, &mut hops, first, &mut all_console).await?);
     }
     drop(relay);
-    let median = |of: &dyn Fn(&[f64; 4]) -> f64| {
+    let median = |of: &dyn Fn(&Round) -> f64| {
         let mut values: Vec<f64> = rounds.iter().map(of).collect();
         values.sort_by(f64::total_cmp);
         values.get(values.len() / 2).copied().unwrap_or(0.0)
@@ -122,13 +112,58 @@ async fn alone(scene: &Scene, bar: &ProgressBar) -> Result<Alone> {
     Ok(Alone {
         rounds: ROUNDS,
         contacts: ROUNDS * BLOCK,
-        two_hops_p50_us: median(&|[bare, ..]| *bare),
-        console_p50_us: median(&|[_, console, ..]| *console),
+        two_hops_p50_us: median(&|round| round.hops_us),
+        two_hops_apart_p50_us: median(&|round| round.hops_apart_us),
+        read_p50_us: median(&|round| round.read_us),
+        console_p50_us: median(&|round| round.console_us),
         console_p99_us: percentile(&mut all_console, 0.99) as f64 / 1e3,
-        console_to_two_hops: median(&|[bare, console, ..]| console / bare.max(0.001)),
-        bare_commit_p50_us: median(&|[_, _, commit, _]| *commit),
-        durable_p50_us: median(&|[.., durable]| *durable),
-        durable_to_bare_commit: median(&|[_, _, commit, durable]| durable / commit.max(0.001)),
+        console_to_two_hops: median(&|round| round.console_us / round.hops_us.max(0.001)),
+        console_to_two_hops_apart: median(&|round| round.console_us / round.hops_apart_us.max(0.001)),
+        bare_commit_p50_us: median(&|round| round.commit_us),
+        durable_p50_us: median(&|round| round.durable_us),
+        durable_to_bare_commit: median(&|round| round.durable_us / round.commit_us.max(0.001)),
+    })
+}
+
+/// The p50 of each block of one round, in microseconds.
+struct Round {
+    hops_us: f64,
+    hops_apart_us: f64,
+    read_us: f64,
+    console_us: f64,
+    durable_us: f64,
+    commit_us: f64,
+}
+
+async fn round(scene: &Scene, hops: &mut TwoHops, first: usize, all_console: &mut Vec<u64>) -> Result<Round> {
+    let p50 = |values: &mut Vec<u64>| percentile(values, 0.5) as f64 / 1e3;
+    let mut bare = Vec::with_capacity(BLOCK);
+    for _ in 0..BLOCK {
+        bare.push(hops.once().await?);
+    }
+    let (mut read, mut console, mut durable) = (Vec::with_capacity(BLOCK), Vec::with_capacity(BLOCK), Vec::with_capacity(BLOCK));
+    let began = Instant::now();
+    for index in first..first + BLOCK {
+        one(scene, index).await?;
+        read.extend(scene.board.alone_read(index));
+        console.extend(scene.board.alone(index, Step::Console));
+        durable.extend(scene.board.alone(index, Step::Durable));
+    }
+    let apart_by = (began.elapsed() / BLOCK as u32).min(APART_MAX);
+    let mut apart = Vec::with_capacity(BLOCK);
+    for _ in 0..BLOCK {
+        tokio::time::sleep(apart_by).await;
+        apart.push(hops.once().await?);
+    }
+    let mut commits = block_in_place(|| bare_commits(&scene.folder.path, BLOCK))?;
+    all_console.extend_from_slice(&console);
+    Ok(Round {
+        hops_us: p50(&mut bare),
+        hops_apart_us: p50(&mut apart),
+        read_us: p50(&mut read),
+        console_us: p50(&mut console),
+        durable_us: p50(&mut durable),
+        commit_us: p50(&mut commits),
     })
 }
 

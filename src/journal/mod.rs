@@ -11,6 +11,7 @@
 pub mod chain;
 pub mod entry;
 pub mod projection;
+pub mod replay;
 
 pub use chain::{Anchor, Break, BreakKind, ChainHash, Verified};
 pub use entry::{Entry, Hole};

@@ -398,7 +398,8 @@ fn a_take_is_said_to_everybody_only_when_the_disk_holds_it() {
     let (taker, other) = (stage.console("DU-AMB", "1"), stage.console("DU-AMB", "2"));
     let offers = stage.arrive("a", "AMB: DU-AMB");
     stage.store();
-    (stage.heard(taker), stage.heard(other));
+    stage.heard(taker);
+    stage.heard(other);
     stage.take(taker, offers[0]);
     assert!(stage.heard(taker).is_empty() && stage.heard(other).is_empty());
     let late = stage.console("DU-AMB", "3");
@@ -768,7 +769,7 @@ fn a_load_test_whose_seats_have_left_is_sunk_and_never_an_alarm() {
 }
 
 #[test]
-fn test_seats_never_see_a_real_contact_and_do_not_count_as_staff() {
+fn a_test_seat_never_sees_a_real_contact_and_does_not_count_as_staff() {
     let mut stage = Stage::new();
     let tester = stage.test_console("DU-AMB", "1");
     let offers = stage.arrive("a", "AMB: DU-AMB");
