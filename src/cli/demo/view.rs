@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::score::{HandOffs, Quantiles, Score, Seen};
 use super::script::{Row, Today};
 use super::stage::Stage;
-use crate::cli::screen::{Line, Look, isolated, plain, wait_of};
+use crate::cli::screen::{Line, Look, clip, columns_of, isolated, plain, wait_of};
 use crate::service::Service;
 use crate::tables::snapshot::Tables;
 use crate::units::DispatcherId;
@@ -105,7 +105,7 @@ pub enum EngineGlance {
 
 /// The whole page.
 pub fn page(stage: &Stage, floor: &Floor, score: &Score, glance: &Glance, (width, height): (usize, usize)) -> Vec<Line> {
-    let mut lines = vec![head(stage, glance, width), longest(stage, score, glance, width), figures(score, width)];
+    let mut lines = vec![head(stage, glance, width), longest(stage, score, glance), figures(score, width)];
     lines.push(titles(floor));
     lines.extend(floor.rows.iter().enumerate().map(|(at, row)| room_row(score, row, at, glance.cursor, floor.titles.len())));
     lines.push(room_detail(stage, floor, score, glance, width));
@@ -138,7 +138,7 @@ fn head(stage: &Stage, glance: &Glance, width: usize) -> Line {
         .right(Look::Dim, &format!("{:02}:{:02}:{:02}", up / 3600, up / 60 % 60, up % 60), width)
 }
 
-fn longest(stage: &Stage, score: &Score, glance: &Glance, width: usize) -> Line {
+fn longest(stage: &Stage, score: &Score, glance: &Glance) -> Line {
     let line = match score.longest_waiting() {
         None => Line::text(Look::Plain, "Longest waiting: ").with(Look::Good, "nobody"),
         Some(seen) => {
@@ -154,14 +154,18 @@ fn longest(stage: &Stage, score: &Score, glance: &Glance, width: usize) -> Line 
             Line::text(Look::Plain, "Longest waiting: ").with(look, wait_of(waited)).with(Look::Plain, format!("  {place}{room}"))
         }
     };
-    let HandOffs { today, najda } = score.hand_offs();
-    line.right(Look::Bold, &format!("hand-offs: {today} today, {najda} with Najda"), width)
+    line
 }
 
 fn figures(score: &Score, width: usize) -> Line {
+    let HandOffs { today, najda } = score.hand_offs();
     let Quantiles { p50, p99, max } = score.quantiles();
-    let line = Line::text(Look::Plain, format!("sent {}  open {}", score.contacts.len(), score.open_count()));
-    line.right(Look::Plain, &format!("from send to a screen: p50 {p50} ms, p99 {p99} ms, worst {max} ms"), width)
+    let line = Line::text(Look::Bold, format!("hand-offs: {today} today, {najda} with Najda"))
+        .with(Look::Plain, format!("   sent {}  open {}", score.contacts.len(), score.open_count()));
+    let whole = format!("from send to a screen: p50 {p50} ms, p99 {p99} ms, worst {max} ms");
+    let short = format!("to screen p50 {p50:.1} ms");
+    let fits = line.columns() + columns_of(&whole) < width;
+    line.right(Look::Plain, if fits { &whole } else { &short }, width)
 }
 
 // --- rooms ---
@@ -298,7 +302,7 @@ fn contact(stage: &Stage, seen: &Seen, now_micros: u64, width: usize) -> Line {
     let line = if columns.why > 0 { line.with(Look::Plain, " ").column(Look::Dim, &why(seen), columns.why) } else { line };
     let words = row.words.as_deref().map_or("(no words)".to_owned(), plain);
     let left = width.saturating_sub(line.columns() + 1);
-    let words = crate::cli::screen::clip(&words, left);
+    let words = clip(&words, left);
     line.with(Look::Plain, " ").with(Look::Plain, if words.is_empty() { words } else { isolated(&words) })
 }
 
@@ -350,7 +354,6 @@ mod tests {
 
     use super::*;
     use crate::cli::demo::script::{self, Verdict};
-    use crate::cli::screen::columns_of;
     use crate::edge::certs::DevCerts;
     use crate::edge::clock::Clock;
     use crate::route::{record, route};
