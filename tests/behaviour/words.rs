@@ -713,7 +713,7 @@ ate help may fire sa condo, trapped kami | civil_defence | ambulance
 hinold up ako sa metro | police |
 ";
 
-/// Worded without looking at the lists, in two rounds: 94 of 121 and 47 of 66 were right before what was missing by kind was added.
+/// Worded without looking at the lists, in three rounds: 94 of 121, 47 of 66 and 34 of 44 were right before what was missing by kind was added.
 const STRANGERS: &str = "
 there's flames coming out of the third floor window | civil_defence |
 my kitchen just went up, fire everywhere, kids upstairs | civil_defence |
@@ -900,6 +900,50 @@ el 3omara di btewla3 elna2oni | civil_defence |
 wa7id 6a7 fel be7ar | coast_guard |
 dad dakh w sukara nazil | ambulance |
 haz bro meri car ko peeche se thok diya aur bhaag gaya | police |
+the curtains caught fire in the hotel room next to ours | civil_defence |
+my colleague is having some kind of fit on the floor | ambulance |
+I just got rear ended by a pickup, my neck hurts | police | ambulance
+a drunk guy is smashing bottles at the metro entrance | police |
+my daughter has not come home from school and it is 9 pm | police |
+someone left a bag at the airport entrance and ran away | police |
+my husband pushed me down the stairs | police | ambulance
+there is sparks and a burning smell from the meter room | civil_defence |
+our dhow hit something and water is coming in | coast_guard |
+we are on the mountain with a broken ankle | search_rescue | ambulance
+الدخان طالع من غرفة الكهرباء | civil_defence |
+سايق توصيل انضرب وطايح في الشارع | police | ambulance
+ابني صارله تشنج من الحرارة | ambulance |
+في رجال غريب يلحقني للسيارة | police |
+المصعد علق فينا بين دورين | civil_defence |
+الموج قلب القارب | coast_guard |
+मेरे पड़ोसी के फ्लैट में शॉर्ट सर्किट से आग भड़क गई | civil_defence |
+लड़का बिजली के खंभे से चिपक गया | ambulance |
+गाड़ी ने बच्चे को टक्कर मार दी | police | ambulance
+मेरे पति ने ज़हर खा लिया | ambulance |
+mera baccha pool me gir gaya tha, saans nahi aa rahi | ambulance |
+teen log talwar leke aaye hain | police |
+ہوٹل کے کمرے میں آگ بھڑک اٹھی | civil_defence |
+میری بہن کو دورے پڑ رہے ہیں | ambulance |
+دو لوگوں نے میرا موبائل چھین لیا | police |
+سیلاب کا پانی گھر میں آ گیا | civil_defence |
+റൂമിൽ തീ പടരുന്നു | civil_defence |
+കുട്ടി ടെറസിൽ നിന്ന് വീണു | ambulance |
+ഒരാൾ കത്തിയുമായി ഭീഷണിപ്പെടുത്തുന്നു | police |
+vandi marinju driver ullil kudungi | police | civil_defence
+ammakku attack vannu vegam ambulance | ambulance |
+দোকানে আগুন ছড়িয়ে পড়ছে | civil_defence |
+ছেলেটা রাস্তায় গাড়ির নিচে পড়ছে | police | ambulance
+আমার মোবাইল ছিনতাই হইছে | police |
+amar roommate fashi dise | police | ambulance
+may sumiklab na apoy sa likod ng restaurant | civil_defence |
+nahimatay yung kasama ko sa init | ambulance |
+may sumusunod sa akin na lalaki pauwi | police |
+nabunggo kami ng van, duguan ang driver | police | ambulance
+nahulog sa dagat ang kasama namin | coast_guard |
+3indna 7areeg fel mazra3a | civil_defence |
+sayara da3mat walad 9'gheer | police | ambulance
+akhooy ma yrid 3alay w wajhah azrag | ambulance |
+7ad daz3 el bab w dash el bait | police |
 ";
 
 /// `words | lead wanted | services brought today`.
