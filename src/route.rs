@@ -105,7 +105,8 @@ fn has_evidence(heard: &Classification) -> bool {
 
 /// The services the contact needs, the lead first.
 fn needed(tables: &Tables, heard: &Classification, located: &Located, decision: &mut Decision) -> ArrayVec<Service, SERVICES_MAX> {
-    let at_sea = located.water == Water::Sea;
+    // Words of the sea count on land too: whoever sees the boat sink stands on the beach.
+    let at_sea = located.water == Water::Sea || heard.sea_words;
     let area = located.answering_area;
     let mut services = ArrayVec::new();
     if has_evidence(heard) || at_sea {

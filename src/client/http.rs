@@ -87,7 +87,8 @@ impl HttpClient {
         let bad = || HttpError::BadAddress { got: base.to_owned() };
         let uri: Uri = base.trim_end_matches('/').parse().map_err(|_| bad())?;
         let plain = uri.scheme_str() == Some("https") && matches!(uri.path(), "" | "/") && uri.query().is_none();
-        let host = uri.host().filter(|_| plain).ok_or_else(bad)?.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let host =
+            uri.host().filter(|host| plain && !host.is_empty()).ok_or_else(bad)?.trim_start_matches('[').trim_end_matches(']').to_owned();
         let port = uri.port_u16().ok_or_else(bad)?;
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
         let wait = Duration::from_micros(HTTP_TABLES_MICROS_MAX);

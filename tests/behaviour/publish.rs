@@ -45,7 +45,8 @@ fn without_islands() -> Files {
     let mut files = testland();
     for (file, bytes) in &mut files {
         if file.ends_with(".csv") && !file.contains('/') {
-            let text = String::from_utf8(bytes.clone()).unwrap();
+            // Rooms that serve other areas as well stay, for those.
+            let text = String::from_utf8(bytes.clone()).unwrap().replace(" TL-ISL", "");
             let kept: Vec<&str> = text.lines().filter(|line| !line.contains("TL-ISL")).collect();
             *bytes = (kept.join("\n") + "\n").into_bytes();
         } else if file.ends_with(".geojson") {

@@ -395,7 +395,7 @@ mod tests {
             let page = lines.iter().map(Line::bare).collect::<Vec<_>>().join("\n");
             assert!(page.lines().all(|line| columns_of(line) <= size.0), "{size:?}\n{page}");
             let oldest = &stage.rows[0].place;
-            for part in [&format!("Longest waiting: 12.0 s  {oldest}"), "with Najda", "kill -9 the engine", "Whole country", "SEA 0/0/0"] {
+            for part in [&format!("Longest waiting: 12.0 s  {oldest}"), "with Najda", "kill -9 the engine", "Whole country", "SEA "] {
                 assert!(page.contains(part), "{part} is missing in {size:?}:\n{page}");
             }
         }
