@@ -3,6 +3,8 @@
 //! Every answer is checked inside the loop, so a fast wrong answer fails. `decide/floor_lookup` is the bare look-up of the same points
 //! in the same run: the ratio to it is what counts, not the nanoseconds of a shared machine.
 
+#![allow(clippy::disallowed_methods, reason = "a test or a measurement reads the clock")]
+
 use criterion::{Criterion, criterion_group, criterion_main};
 use najda::contact::{Contact, Place};
 use najda::edge::tables::load_or_shipped;

@@ -4,6 +4,8 @@
 //! bare write and `fdatasync` of the same bytes into a file of its own: growing, as a new log does, and written over in place.
 //! All are measured in turns within one run, because the disk's mood changes between runs.
 
+#![allow(clippy::disallowed_methods, reason = "a test or a measurement reads the clock")]
+
 use std::fs::File;
 use std::hint::black_box;
 use std::io::{Seek, SeekFrom, Write};

@@ -5,6 +5,8 @@
 //! against those of the first pass, whose hash is printed. Besides criterion's mean each bench prints the percentiles of single
 //! calls, less the cost of reading the clock. `cargo test --benches` runs a small map only.
 
+#![allow(clippy::disallowed_methods, reason = "a test or a measurement reads the clock")]
+
 use std::hint::black_box;
 use std::time::Instant;
 

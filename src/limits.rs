@@ -172,6 +172,31 @@ pub const SEND_WINDOW_BYTES_MAX: usize = 512 * 1024;
 /// Entries the engine thread keeps while the store takes none, beside the store's own backlog. Beyond it the loss is declared.
 pub const PENDING_ENTRIES_MAX: usize = 262_144;
 
+/// Connections of the HTTP door, those in their handshake included. Each serves one request at a time.
+pub const HTTP_CONNECTIONS_MAX: usize = 2_048;
+/// Those of callers without a certificate: whoever has one always finds a place.
+pub const HTTP_STRANGERS_MAX: usize = 1_536;
+/// HTTP requests served at once. Beyond it an authenticated contact is decided and answered without waiting for the journal.
+pub const HTTP_REQUESTS_MAX: usize = 1_024;
+/// Gateways that bring contacts by HTTP. Each is a certificate or a token that ops issued.
+pub const HTTP_GATEWAYS_MAX: usize = 1_024;
+/// Tokens of the HTTP door.
+pub const TOKENS_MAX: usize = 1_024;
+/// How long a caller has for the head of a request, and how long a connection may be idle.
+pub const HTTP_HEAD_MICROS_MAX: u64 = 5_000_000;
+/// How long a caller has for the body of a contact.
+pub const HTTP_BODY_MICROS_MAX: u64 = 5_000_000;
+/// Bytes of the body of a contact: a frame's worth, however it is spelled.
+pub const HTTP_BODY_BYTES_MAX: usize = FRAME_BYTES_MAX;
+/// How long ops have to send a table set: the largest at 40 Mbit/s.
+pub const HTTP_TABLES_MICROS_MAX: u64 = 120_000_000;
+/// How long an HTTP connection is kept; a caller that never reads its answers is gone by then.
+pub const HTTP_CONNECTION_MICROS_MAX: u64 = 600_000_000;
+/// After this long without a sign of the engine's thread it is not alive.
+pub const ENGINE_SILENT_MICROS_MAX: u64 = 2_000_000;
+/// Arrivals timed at once until the journal holds them; later ones are not timed.
+pub const ARRIVALS_TIMED_MAX: usize = 65_536;
+
 /// Bytes of one folded word of a text; a longer one is compared by its beginning. No term of any lexicon comes near.
 pub const WORD_BYTES_MAX: usize = 96;
 /// Words of one text. A word and what parts it from the next take two bytes.
@@ -222,4 +247,8 @@ const _: () = assert!(SESSIONS_MAX as u64 * RESET_MICROS_MIN < IDLE_MICROS_MAX, 
 const _: () = assert!(COMMIT_ENTRIES_MAX < STORE_BACKLOG_ENTRIES_MAX);
 const _: () = assert!(ENTRY_BYTES_MAX <= COMMIT_BYTES_MAX && COMMIT_BYTES_MAX < STORE_BACKLOG_BYTES_MAX);
 const _: () = assert!(DISPATCHERS_MAX * 34 + FRAME_BYTES_MAX < ENTRY_BYTES_MAX, "a name and a state for every dispatcher");
+const _: () = assert!(HTTP_STRANGERS_MAX < HTTP_CONNECTIONS_MAX && HTTP_REQUESTS_MAX <= HTTP_CONNECTIONS_MAX);
+const _: () = assert!(HTTP_GATEWAYS_MAX < SESSIONS_MAX, "the gateways' and consoles' doors keep most of the sessions");
+const _: () = assert!(HTTP_TABLES_MICROS_MAX < HTTP_CONNECTION_MICROS_MAX, "a publication ends before its connection does");
+const _: () = assert!(BLOB_BYTES_MAX as u64 / (HTTP_TABLES_MICROS_MAX / 1_000_000) < 5_000_000, "the largest set fits the time");
 const _: () = assert!(PARTITIONS_MAX <= u16::MAX as usize);

@@ -18,7 +18,7 @@ use crate::geo::area::{self, Shape, overlap};
 use crate::geo::edges::{NEAR_MAX, Near};
 use crate::geo::grid::Only;
 use crate::geo::makani::{self, PLACES_MAX};
-use crate::geo::point::{Point, distance_cm};
+use crate::geo::point::{Point, distance_cm, offset};
 use crate::limits::CANDIDATES_MAX;
 use crate::tables::snapshot::{Flag, Ground, Side, Snapshot, Zone};
 use crate::units::{Name, Ppm, Timestamp};
@@ -572,6 +572,18 @@ fn side_of(ground: &Ground, zone: u16) -> Option<Side> {
     Some(match ground.zones.get(usize::from(zone))? {
         Zone::Land(area) | Zone::Water(area) | Zone::Patch { area, .. } => Side::Own(*area),
         Zone::Foreign(country) => Side::Foreign(*country),
+    })
+}
+
+/// Whether the sea is within sight: eight places 12 km around, any of them water or off every map.
+pub fn is_near_sea(ground: &Ground, point: Point) -> bool {
+    const FAR_CM: i64 = 1_200_000;
+    const ASLANT_CM: i64 = FAR_CM * 7 / 10;
+    let around = [(1, 0), (-1, 0), (0, 1), (0, -1)].map(|(north, east)| (north * FAR_CM, east * FAR_CM));
+    let aslant = [(1, 1), (1, -1), (-1, 1), (-1, -1)].map(|(north, east)| (north * ASLANT_CM, east * ASLANT_CM));
+    around.into_iter().chain(aslant).any(|(north_cm, east_cm)| {
+        let zone = ground.grid.owner(offset(point, north_cm, east_cm)).and_then(|zone| ground.zones.get(usize::from(zone)));
+        matches!(zone, None | Some(Zone::Water(_)))
     })
 }
 

@@ -9,7 +9,7 @@ use crate::classify::{Classification, classify};
 use crate::contact::{Contact, Oddity};
 use crate::decision::{Assigned, AssignedRecord, Decision, DecisionRecord, Discrepancy, DispatcherIndex, Neighbour, NeighbourRecord, Step};
 use crate::limits::SERVICES_MAX;
-use crate::locate::{Located, Water, locate};
+use crate::locate::{Located, Water, is_near_sea, locate};
 use crate::service::Service;
 use crate::tables::dispatchers::Circumstances;
 use crate::tables::identities::LineClass;
@@ -105,7 +105,9 @@ fn has_evidence(heard: &Classification) -> bool {
 
 /// The services the contact needs, the lead first.
 fn needed(tables: &Tables, heard: &Classification, located: &Located, decision: &mut Decision) -> ArrayVec<Service, SERVICES_MAX> {
-    let at_sea = located.water == Water::Sea;
+    // Words of the sea count near it and where no place is known: whoever sees the boat sink stands on the beach, not at a dam.
+    let near_sea = || located.place.is_none_or(|place| is_near_sea(&tables.ground, place.point));
+    let at_sea = located.water == Water::Sea || (heard.sea_words && near_sea());
     let area = located.answering_area;
     let mut services = ArrayVec::new();
     if has_evidence(heard) || at_sea {

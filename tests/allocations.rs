@@ -1,5 +1,7 @@
 //! The heart allocates nothing and takes no lock on the common path.
 
+#![allow(clippy::disallowed_methods, reason = "a test or a measurement reads the clock")]
+
 use najda::edge::tables::load_or_shipped;
 use najda::route::route;
 use najda::tables::published::Published;

@@ -22,7 +22,7 @@ impl Random {
 
     /// In `0..below`; 0 when there is no such number.
     pub fn below(&mut self, below: u64) -> u64 {
-        (u128::from(self.bits()) * u128::from(below) >> 64) as u64
+        ((u128::from(self.bits()) * u128::from(below)) >> 64) as u64
     }
 
     /// Above 0, at most 1.

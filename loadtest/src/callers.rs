@@ -74,7 +74,7 @@ impl Callers {
         Self { seed, run, places }
     }
 
-    /// The name of a contact among its gateway's: [`index_of`] reads it back.
+    /// The name of a contact among its gateway's: `index_of` reads it back.
     fn reference(&self, index: u64) -> Box<str> {
         format!("{}-{index}", self.run).into()
     }

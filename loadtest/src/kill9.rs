@@ -166,7 +166,8 @@ impl Kill {
     pub fn line(&self, number: usize) -> String {
         let Self { sent_before, unconfirmed, facts_read, live_read, ready_ms, decision_ms } = self;
         format!(
-            "kill {number}: {sent_before} contacts sent, {unconfirmed} of them unconfirmed; {facts_read} facts and {live_read} live contacts read back; \
+            "kill {number}: {sent_before} contacts sent, {unconfirmed} of them unconfirmed; {facts_read} \
+            facts and {live_read} live contacts read back; \
              doors open after {}, first decision after {}",
             micros(ready_ms * 1e3),
             micros(decision_ms * 1e3)

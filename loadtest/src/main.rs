@@ -40,7 +40,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
     name = "najda-loadtest",
     version,
     args_conflicts_with_subcommands = true,
-    after_help = "Arrivals are open loop: a contact is due at its time whatever became of those before it, and every latency counts from then.
+    after_help = "Arrivals are open loop: a contact is due at its time whatever became of those before it, \
+    and every latency counts from then.
 Exit code: 0 PASS, 1 FAIL (a promise was broken), 2 INVALID (the load was not what it should have been), 3 it could not run.
 
 Examples:

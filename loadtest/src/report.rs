@@ -264,23 +264,27 @@ impl Report {
         let Counts { sent, targets, durable, overdue, offered, offers, taken, accepted, ended, ended_otherwise, .. } = &self.counts;
         writeln!(
             out,
-            "contacts     sent {sent}, targets {targets}, durable {durable}, overdue {overdue}, offered {offered}, taken {taken}, accepted {accepted}, ended {ended}"
+            "contacts     sent {sent}, targets {targets}, durable {durable}, overdue {overdue}, offered \
+            {offered}, taken {taken}, accepted {accepted}, ended {ended}"
         )?;
         let Counts { refused, handed_back, lost_takes, reconnects, held_back, refused_commands, .. } = &self.counts;
         writeln!(
             out,
-            "             {offers} offers on screens; ended otherwise than closed {ended_otherwise}; refused {refused}; handed back {handed_back}"
+            "             {offers} offers on screens; ended otherwise than closed {ended_otherwise}; refused \
+            {refused}; handed back {handed_back}"
         )?;
         writeln!(
             out,
-            "             takes won by another {lost_takes}; commands refused {refused_commands}; reconnects {reconnects}; sends held back {held_back}"
+            "             takes won by another {lost_takes}; commands refused {refused_commands}; reconnects \
+            {reconnects}; sends held back {held_back}"
         )?;
         for (name, used) in [("engine", &self.engine_used), ("load test", &self.load_test_used)] {
             if let Some(Used { cpu_us_a_contact, cpu_share, resident_max_mib }) = used {
                 let share = cpu_share * 100.0;
                 writeln!(
                     out,
-                    "{name:<12} {cpu_us_a_contact:.0} us of core time a contact, {share:.0} % of all cores, at most {resident_max_mib:.0} MiB"
+                    "{name:<12} {cpu_us_a_contact:.0} us of core time a contact, {share:.0} % of all cores, \
+                    at most {resident_max_mib:.0} MiB"
                 )?;
             }
         }
@@ -308,7 +312,8 @@ impl Report {
         let Alone { bare_commit_p50_us, durable_p50_us, durable_to_bare_commit, rounds, contacts, .. } = alone;
         writeln!(
             out,
-            "             send to Durable p50 {}, bare write and fdatasync p50 {}: {durable_to_bare_commit:.2} times (medians of {rounds} rounds, {contacts} contacts)",
+            "             send to Durable p50 {}, bare write and fdatasync p50 {}: \
+            {durable_to_bare_commit:.2} times (medians of {rounds} rounds, {contacts} contacts)",
             micros(*durable_p50_us),
             micros(*bare_commit_p50_us)
         )

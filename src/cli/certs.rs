@@ -51,15 +51,15 @@ pub struct DevArgs {
 pub fn run(args: &CertsArgs) -> Result<ExitCode> {
     let CertsCommand::Dev(args) = &args.command;
     let roles = if args.role.is_empty() {
-        default_roles(&*edge::tables::load_or_shipped(args.tables.as_deref())?.tables)
+        default_roles(&edge::tables::load_or_shipped(args.tables.as_deref())?.tables)
     } else {
         args.role.clone()
     };
     DevCerts::make(&args.dir, &roles)
         .with_context(|| format!("making certificates in {}; name another folder with --dir", args.dir.display()))?;
     println!("{}", args.dir.display());
-    println!("  {:<44} {}", "ca.pem", "the authority both ends trust");
-    println!("  {:<44} {}", "server.pem, server.key", "the engine, as localhost, 127.0.0.1 and ::1");
+    println!("  {:<44} the authority both ends trust", "ca.pem");
+    println!("  {:<44} the engine, as localhost, 127.0.0.1 and ::1", "server.pem, server.key");
     for role in &roles {
         let stem = file_stem(role);
         println!("  {:<44} {}", format!("{stem}.pem, .key"), role);

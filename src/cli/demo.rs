@@ -260,17 +260,17 @@ impl Show<'_> {
                 _ = frame.tick() => {}
                 key = keys.recv() => match key {
                     Some(Key::Quit | Key::Char('q')) if self.draining => return Ok(()),
-                    Some(Key::Quit | Key::Char('q')) => self.drain(stop),
+                    Some(Key::Quit | Key::Char('q')) => self.drain(stop)?,
                     Some(key) => self.pressed(key)?,
-                    None => self.drain(stop),
+                    None => self.drain(stop)?,
                 },
                 // A signal from elsewhere; Ctrl-C at the keyboard is a key here.
-                _ = tokio::signal::ctrl_c() => self.drain(stop),
+                _ = tokio::signal::ctrl_c() => self.drain(stop)?,
             }
             self.look_after_host().await?;
             let elapsed = self.stage.now_micros().saturating_sub(began);
             if self.args.seconds.is_some_and(|seconds| elapsed >= seconds * 1_000_000) && !self.draining {
-                self.drain(stop);
+                self.drain(stop)?;
             }
             self.drill(elapsed)?;
             if self.draining {
@@ -293,13 +293,13 @@ impl Show<'_> {
                 _ = frame.tick() => {}
                 _ = tokio::signal::ctrl_c() => {
                     insisted += 1;
-                    self.drain(stop);
+                    self.drain(stop)?;
                 }
             }
             self.look_after_host().await?;
             let elapsed = self.stage.now_micros().saturating_sub(began);
             if self.args.seconds.is_some_and(|seconds| elapsed >= seconds * 1_000_000) && !self.draining {
-                self.drain(stop);
+                self.drain(stop)?;
             }
             self.drill(elapsed)?;
             if !self.args.json && elapsed / PROGRESS.as_micros() as u64 > said {
@@ -344,13 +344,15 @@ impl Show<'_> {
         screen.draw(&lines)
     }
 
-    fn drain(&mut self, stop: &watch::Sender<bool>) {
+    /// No new callers. Dark rooms are lit again: only their own people can close what they had accepted.
+    fn drain(&mut self, stop: &watch::Sender<bool>) -> Result<()> {
         if self.draining {
-            return;
+            return Ok(());
         }
         self.draining = true;
         stop.send_replace(true);
         self.stage.score().say("no new callers; waiting for every open contact to end");
+        self.rooms.iter_mut().filter(|room| room.is_dark()).try_for_each(|room| room.light(&self.stage))
     }
 
     fn pressed(&mut self, key: Key) -> Result<()> {

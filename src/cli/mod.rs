@@ -1,9 +1,15 @@
 //! The command line: one file per command of the binary.
 
+#![allow(clippy::disallowed_methods, reason = "clocks and threads live here; tests/tidy.rs keeps them out of the rest")]
+
 pub mod certs;
+pub mod config;
 pub mod console;
 pub mod demo;
 pub mod explain;
+pub mod journal;
+pub mod progress;
+pub mod publish;
 pub mod screen;
 pub mod send;
 pub mod serve;
@@ -14,7 +20,7 @@ pub mod tables_import;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 /// One emergency number for a whole country: classify, locate, route, deliver, and never lose a contact.
 #[derive(Debug, Parser)]
@@ -43,6 +49,18 @@ enum Command {
     /// Check, import, build, publish, show and compare table sets.
     #[command(subcommand)]
     Tables(tables::TablesCommand),
+    /// Search the journal, decide it again, verify its chain.
+    #[command(subcommand)]
+    Journal(journal::JournalCommand),
+    /// Check a configuration.
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    /// Print the completions of a shell.
+    #[command(after_help = "Example:
+  najda completions bash > ~/.local/share/bash-completion/completions/najda")]
+    Completions {
+        shell: clap_complete::Shell,
+    },
 }
 
 /// Runs the command and answers with its exit code.
@@ -58,5 +76,24 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Serve(args) => serve::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Tables(command) => tables::run(command),
+        Command::Journal(command) => journal::run(&command),
+        Command::Config(command) => config::run(&command),
+        Command::Completions { shell } => {
+            // Into memory first: a reader that leaves early is no defect of ours.
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "najda", &mut script);
+            print_all(&script)?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// Writes to standard output; a reader that has seen enough is no error.
+pub(crate) fn print_all(bytes: &[u8]) -> std::io::Result<()> {
+    use std::io::Write as _;
+    let mut out = std::io::stdout().lock();
+    match out.write_all(bytes).and_then(|()| out.flush()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
     }
 }

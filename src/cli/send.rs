@@ -47,7 +47,7 @@ pub struct SendArgs {
     #[arg(long, value_name = "DIR", default_value = "certs")]
     certs: PathBuf,
     /// Which gateway to be.
-    #[arg(long, value_name = "ROLE", default_value = "gateway/mobile-a-1", value_parser = |text: &str| Role::parse(text).map_err(|error| error.to_string()))]
+    #[arg(long, value_name = "ROLE", default_value = "gateway/mobile-a-1", value_parser = role)]
     role: Role,
     /// How far each contact must get.
     #[arg(long, value_enum, default_value_t = Wait::Durable)]
@@ -326,6 +326,10 @@ fn for_people(what: &str, details: &Value) -> String {
         "refused" => text(details, "why"),
         _ => text(details, "contact"),
     }
+}
+
+fn role(text: &str) -> Result<Role, String> {
+    Role::parse(text).map_err(|error| error.to_string())
 }
 
 #[cfg(test)]

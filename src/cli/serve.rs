@@ -1,20 +1,25 @@
 //! `najda serve`: the engine.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Args;
 use tracing_subscriber::EnvFilter;
 
+use super::config::{FileConfig, Threads};
 use crate::client::transport::Identity;
+use crate::edge::ingress::http::{HttpConfig, HttpDoor};
 use crate::edge::run::{Node, NodeConfig, OpenStore, prepare_state_folder};
 use crate::edge::store::embedded;
 use crate::edge::tables::{Loaded, load_or_shipped};
+use crate::edge::tokens::TOKENS_FILE;
 use crate::engine;
 use crate::journal::projection::change_of;
+use crate::limits::JOURNAL_WAIT_MICROS_MAX;
 use crate::units::Name;
 use crate::wire::frame::decode_fact;
 
@@ -23,26 +28,68 @@ use crate::wire::frame::decode_fact;
 #[command(after_help = "Examples:
   najda certs dev --dir certs && najda serve --certs certs --state state
   najda serve --listen 0.0.0.0:9990 --certs /etc/najda/certs --state /var/lib/najda --tables /etc/najda/tables
+  najda serve --config /etc/najda/najda.toml --http 0.0.0.0:9991
 
-When the doors are open one line `ready quic=ADDR ...` is printed. SIGHUP reads the tables again: a set with defects is refused and
-the old one keeps serving. SIGTERM and Ctrl-C drain: clients are told to come back, the journal is written, then it ends.
+When the doors are open one line `ready quic=ADDR ...` is printed. SIGHUP reads tables and tokens again: a set with defects is
+refused and the old one keeps serving. SIGTERM and Ctrl-C drain: clients are told to come back, the journal is written, then it ends.
 RUST_LOG=najda=debug shows more.")]
 pub struct ServeArgs {
-    /// UDP address of gateways and consoles.
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9990")]
-    listen: SocketAddr,
-    /// Folder with ca.pem, server.pem and server.key.
-    #[arg(long, value_name = "DIR", default_value = "certs")]
-    certs: PathBuf,
-    /// Folder of the journal.
-    #[arg(long, value_name = "DIR", default_value = "state")]
-    state: PathBuf,
+    /// A file of these settings; flags win over it. `najda config check` explains it.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// UDP address of gateways and consoles [default: 127.0.0.1:9990].
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<SocketAddr>,
+    /// TCP address of apps, ops and metrics (HTTP over TLS); without it that door stays shut.
+    #[arg(long, value_name = "ADDR")]
+    http: Option<SocketAddr>,
+    /// Folder with ca.pem, server.pem and server.key, and tokens.toml of the HTTP door [default: certs].
+    #[arg(long, value_name = "DIR")]
+    certs: Option<PathBuf>,
+    /// Folder of the journal [default: state].
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
     /// Folder or compiled file of a table set; the shipped set when left out.
     #[arg(long, value_name = "DIR|FILE")]
     tables: Option<PathBuf>,
     /// Worker threads of the doors; the number of cores when left out.
     #[arg(long, value_name = "N")]
     workers: Option<usize>,
+    /// After this long without the journal a gateway hears Overdue.
+    #[arg(long, value_name = "MICROS", value_parser = clap::value_parser!(u64).range(1_000..=10_000_000))]
+    journal_wait_micros_max: Option<u64>,
+}
+
+pub(super) const CERTS: &str = "certs";
+pub(super) const STATE: &str = "state";
+const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9_990);
+
+/// What an engine is run with: flags, then the file, then the defaults.
+struct Settings {
+    listen: SocketAddr,
+    http: Option<SocketAddr>,
+    certs: PathBuf,
+    state: PathBuf,
+    tables: Option<PathBuf>,
+    engine: engine::Config,
+    threads: Threads,
+}
+
+impl Settings {
+    fn of(args: &ServeArgs) -> Result<Self> {
+        let file = args.config.as_deref().map(FileConfig::read).transpose()?.unwrap_or_default();
+        let wait = args.journal_wait_micros_max.or(file.journal_wait_micros_max);
+        let engine = engine::Config { journal_wait_micros_max: wait.unwrap_or(JOURNAL_WAIT_MICROS_MAX), ..engine::Config::default() };
+        Ok(Self {
+            listen: args.listen.or(file.listen).unwrap_or(LISTEN),
+            http: args.http.or(file.http),
+            certs: args.certs.clone().or(file.certs).unwrap_or_else(|| CERTS.into()),
+            state: args.state.clone().or(file.state).unwrap_or_else(|| STATE.into()),
+            tables: args.tables.clone().or(file.tables),
+            engine,
+            threads: Threads { workers: args.workers.or(file.threads.workers), ..file.threads },
+        })
+    }
 }
 
 /// Runs until it is told to stop.
@@ -52,31 +99,50 @@ pub struct ServeArgs {
 pub fn run(args: &ServeArgs) -> Result<ExitCode> {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("najda=info,warn"));
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let settings = Settings::of(args)?;
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    if let Some(workers) = args.workers {
+    runtime.thread_name(settings.threads.name.as_deref().unwrap_or("najda-doors"));
+    if let Some(workers) = settings.threads.workers {
         runtime.worker_threads(workers.max(1));
     }
-    runtime.enable_all().build().context("starting the runtime")?.block_on(serve(args))
+    if let Some(blocking) = settings.threads.blocking_max {
+        runtime.max_blocking_threads(blocking.max(1));
+    }
+    runtime.enable_all().build().context("starting the runtime")?.block_on(serve(settings))
 }
 
-async fn serve(args: &ServeArgs) -> Result<ExitCode> {
-    prepare_state_folder(&args.state)?;
-    let identity = Identity::from_folder(&args.certs, "server")
-        .with_context(|| format!("reading the engine's certificate; `najda certs dev --dir {}` makes one", args.certs.display()))?;
-    let loaded = load_or_shipped(args.tables.as_deref())?;
-    let config = NodeConfig { listen: args.listen, state_folder: args.state.clone(), identity, engine: engine::Config::default() };
-    let version = loaded.tables.version;
-    let node = Node::start(config, loaded.tables, &loaded.bytes, open_embedded(&args.state))?;
-    let started = node.started();
+async fn serve(settings: Settings) -> Result<ExitCode> {
+    let Settings { listen, http, certs, state, tables, engine, .. } = settings;
+    prepare_state_folder(&state)?;
+    let identity = Identity::from_folder(&certs, "server")
+        .with_context(|| format!("reading the engine's certificate; `najda certs dev --dir {}` makes one", certs.display()))?;
+    let loaded = load_or_shipped(tables.as_deref())?;
+    let journal_wait = Duration::from_micros(engine.journal_wait_micros_max);
+    let config = NodeConfig { listen, state_folder: state.clone(), identity: identity.clone(), engine };
+    let node = Node::start(config, loaded.tables, &loaded.bytes, open_embedded(&state))?;
+    let http = match http {
+        Some(listen) => {
+            let config = HttpConfig::new(listen, identity, certs.join(TOKENS_FILE), state);
+            Some(HttpDoor::start(HttpConfig { journal_wait, ..config }, &node).await?)
+        }
+        None => None,
+    };
+    // What was published earlier may serve instead of what was read.
+    let (started, version) = (node.started(), node.core().snapshot().tables.version);
+    let addr = http.as_ref().map_or(String::new(), |door| format!(" http={}", door.local_addr()));
     println!(
-        "ready quic={} tables={version} facts={} live={} read_ms={}",
+        "ready quic={}{addr} tables={version} facts={} live={} read_ms={}",
         node.addr(),
         started.facts,
         started.live_contacts,
         started.read.as_millis()
     );
-    until_told(&node, args.tables.as_deref()).await?;
+    until_told(&node, http.as_ref(), tables.as_deref()).await?;
     tracing::info!("draining");
+    // Its promises come from the engine, so this door closes first.
+    if let Some(door) = http {
+        door.shutdown().await;
+    }
     node.shutdown().await;
     Ok(ExitCode::SUCCESS)
 }
@@ -93,8 +159,8 @@ pub fn open_embedded(state: &Path) -> OpenStore {
     })
 }
 
-/// Waits for a signal to stop; reads the tables again on each SIGHUP.
-async fn until_told(node: &Node, tables: Option<&Path>) -> Result<()> {
+/// Waits for a signal to stop; reads the tables and the tokens again on each SIGHUP.
+async fn until_told(node: &Node, http: Option<&HttpDoor>, tables: Option<&Path>) -> Result<()> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut hang_up = signal(SignalKind::hangup()).context("listening for SIGHUP")?;
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
@@ -102,7 +168,14 @@ async fn until_told(node: &Node, tables: Option<&Path>) -> Result<()> {
         tokio::select! {
             _ = tokio::signal::ctrl_c() => return Ok(()),
             _ = terminate.recv() => return Ok(()),
-            _ = hang_up.recv() => reload(node, tables).await,
+            _ = hang_up.recv() => {
+                reload(node, tables).await;
+                match http.map(HttpDoor::reload_tokens) {
+                    Some(Ok(known)) => tracing::info!(known, "tokens were read again"),
+                    Some(Err(error)) => tracing::error!(%error, "the tokens are refused, the old ones stay"),
+                    None => {}
+                }
+            }
         }
     }
 }

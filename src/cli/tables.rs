@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 
-use super::{tables_check, tables_import};
+use super::{publish, tables_check, tables_import};
 use crate::edge::tables::{load_or_shipped, read_folder, shipped};
 use crate::tables::compiled;
 use crate::tables::source::Files;
@@ -21,6 +21,8 @@ pub enum TablesCommand {
     Build(BuildArgs),
     Show(ShowArgs),
     Diff(DiffArgs),
+    Publish(publish::PublishArgs),
+    State(publish::StateArgs),
 }
 
 /// Compile a pack into one file with a version.
@@ -74,6 +76,8 @@ pub fn run(command: TablesCommand) -> Result<ExitCode> {
         TablesCommand::Build(args) => build(&args),
         TablesCommand::Show(args) => show(&args),
         TablesCommand::Diff(args) => diff(&args),
+        TablesCommand::Publish(args) => publish::publish(&args),
+        TablesCommand::State(args) => publish::set_state(&args),
     }
 }
 

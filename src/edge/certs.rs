@@ -15,6 +15,7 @@ use rcgen::{
 };
 
 use super::tls::{Role, write_private};
+use super::tokens::{Tokens, TokensError};
 use crate::client::{Identity, IdentityError};
 
 /// Days a role's certificate is good for.
@@ -34,9 +35,11 @@ pub enum CertsError {
     Refused { of: String, why: rcgen::Error },
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    #[error(transparent)]
+    Tokens(#[from] TokensError),
 }
 
-/// A folder of development certificates: `ca.pem`, `server.pem`, one `.pem` and one `.key` a role.
+/// A folder of development certificates: `ca.pem`, `server.pem`, one `.pem` and one `.key` a role, and a token of the HTTP door.
 #[derive(Clone, Debug)]
 pub struct DevCerts {
     pub folder: PathBuf,
@@ -67,6 +70,7 @@ impl DevCerts {
             let names = vec![SanType::URI(ia5(&uri, &uri)?)];
             certs.write(&authority, &file_stem(role), names, ExtendedKeyUsagePurpose::ClientAuth)?;
         }
+        Tokens::make_dev(folder)?;
         Ok(certs)
     }
 

@@ -12,6 +12,7 @@
 //! **Invariants:** only the engine thread owns incident state, appends, and publishes. It never waits for a disk or a socket. What it
 //! cannot hand to the store yet it keeps, in order, up to a bound; beyond it the loss is declared and no promise is made past it.
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,10 +32,10 @@ use crate::client::CloseCode;
 use crate::client::transport::Identity;
 use crate::contact::Contact;
 use crate::decision::{Decision, DecisionRecord, DispatcherIndex};
-use crate::deliver::{DispatcherState, Fact, Target};
+use crate::deliver::{ConsoleHears, DispatcherState, Fact, Target};
 use crate::engine::{Config as EngineConfig, Engine, Input, Output, Outputs, Room, Rooms};
 use crate::journal::entry::Entry;
-use crate::limits::{COMMIT_BYTES_MAX, COMMIT_ENTRIES_MAX, ENGINE_QUEUE_MAX, PENDING_ENTRIES_MAX, SESSION_QUEUE_MAX};
+use crate::limits::{ARRIVALS_TIMED_MAX, COMMIT_BYTES_MAX, COMMIT_ENTRIES_MAX, ENGINE_QUEUE_MAX, PENDING_ENTRIES_MAX, SESSION_QUEUE_MAX};
 use crate::route::{last_resort, record, route};
 use crate::store::{Batch, BlobName, Claim, Notice, Partition, RejectedWhy, Store};
 use crate::tables::compiled;
@@ -94,7 +95,11 @@ pub struct NodeCore {
 /// What ops ask of the engine thread.
 enum Control {
     Publish { tables: Arc<Tables>, by: Name, done: Sender<u64> },
+    State { dispatcher: DispatcherId, state: DispatcherState, by: Name, done: Sender<u64> },
 }
+
+/// How long ops wait for the engine's thread.
+const CONTROL_WAIT: Duration = Duration::from_secs(10);
 
 /// How a store is opened once its listener is known.
 pub type OpenStore = Box<dyn FnOnce(crate::store::Listener) -> Result<Arc<dyn Store>>>;
@@ -154,6 +159,7 @@ impl Node {
             retired: retired_in,
             pending: Vec::new(),
             lost_from_seq: None,
+            arrivals: VecDeque::new(),
             runtime: tokio::runtime::Handle::current(),
         };
         if tables_known != Some(tables.version) {
@@ -214,8 +220,24 @@ impl NodeCore {
     pub fn publish(&self, store: &dyn Store, tables: Arc<Tables>, bytes: &[u8], by: Name) -> Result<u64> {
         store.put_blob(BlobName(tables.version.0), bytes).context("keeping the new tables beside the journal")?;
         let (done, answer) = bounded(1);
-        self.control.send(Control::Publish { tables, by, done }).map_err(|_| anyhow!("the engine is stopping"))?;
-        answer.recv_timeout(Duration::from_secs(10)).context("the engine did not answer; the old tables keep serving")
+        self.control.send_timeout(Control::Publish { tables, by, done }, CONTROL_WAIT).map_err(|_| anyhow!("the engine is stopping"))?;
+        answer.recv_timeout(CONTROL_WAIT).context("the engine did not answer; the old tables keep serving")
+    }
+
+    /// Gives a dispatcher a state. Answers with the number of the first snapshot that has it. Waits for the engine's thread.
+    ///
+    /// # Errors
+    /// The engine is stopping or does not answer.
+    pub fn set_state(&self, dispatcher: DispatcherId, state: DispatcherState, by: Name) -> Result<u64> {
+        let (done, answer) = bounded(1);
+        let control = Control::State { dispatcher, state, by, done };
+        self.control.send_timeout(control, CONTROL_WAIT).map_err(|_| anyhow!("the engine is stopping"))?;
+        answer.recv_timeout(CONTROL_WAIT).context("the engine did not answer")
+    }
+
+    /// Inputs that wait for the engine's thread.
+    pub fn queue_len(&self) -> usize {
+        self.inputs.len()
     }
 
     fn decided(&self, contact: &Contact, now: Timestamp) -> Decided {
@@ -332,6 +354,8 @@ struct EngineThread {
     pending: Vec<Entry>,
     /// Where entries were given up because the store was gone for too long. No promise is made from here on.
     lost_from_seq: Option<u64>,
+    /// Arrivals the journal does not hold yet: their entries, and when they came.
+    arrivals: VecDeque<(u64, Timestamp)>,
     runtime: tokio::runtime::Handle,
 }
 
@@ -357,7 +381,9 @@ impl EngineThread {
                 self.carry_out(&mut out);
             }
             self.hand_to_store();
-            self.core.figures.store(Arc::new(EngineFigures::of(&self.engine, now, self.pending.len())));
+            let promises_ended = self.lost_from_seq.is_some();
+            let figures = EngineFigures { promises_ended, ..EngineFigures::of(&self.engine, now, self.pending.len()) };
+            self.core.figures.store(Arc::new(figures));
             if stop.load(Ordering::Acquire) && inputs.is_empty() && self.pending.is_empty() {
                 return;
             }
@@ -379,13 +405,42 @@ impl EngineThread {
 
     fn handle(&mut self, input: Input, out: &mut Outputs) {
         let now = self.core.clock.now();
+        // What is handed back arrived long ago.
+        let arrived = match &input {
+            Input::Arrived { contact, handed_back: false, .. } => Some(contact.received),
+            _ => None,
+        };
         self.engine.handle(input, now, out);
+        self.time(arrived, out);
         self.carry_out(out);
+    }
+
+    /// Measures how long an arrival took to its first offer, and notes which entry makes it durable.
+    fn time(&mut self, arrived: Option<Timestamp>, out: &Outputs) {
+        let Some(received) = arrived else { return };
+        let seq = out.as_slice().iter().find_map(|output| match output {
+            Output::Append { seq, fact: Fact::Arrived { .. } } => Some(*seq),
+            _ => None,
+        });
+        if let Some(seq) = seq.filter(|_| self.arrivals.len() < ARRIVALS_TIMED_MAX) {
+            self.arrivals.push_back((seq, received));
+        }
+        if out.as_slice().iter().any(|output| matches!(output, Output::ToConsole { hears: ConsoleHears::Offer(_), .. })) {
+            let took = self.core.clock.now().micros_since(received);
+            self.core.stages.offered(Duration::from_micros(took));
+        }
     }
 
     fn noticed(&mut self, notice: &Notice, out: &mut Outputs) {
         let input = match notice {
-            Notice::Durable(receipt) => Input::Stored { through: self.promised(receipt.through_seq()) },
+            Notice::Durable(receipt) => {
+                let through = self.promised(receipt.through_seq());
+                let now = self.core.clock.now();
+                while let Some((_, received)) = self.arrivals.pop_front_if(|(seq, _)| *seq <= through) {
+                    self.core.stages.durable(Duration::from_micros(now.micros_since(received)));
+                }
+                Input::Stored { through }
+            }
             Notice::Failed { through_seq, why, .. } => {
                 tracing::error!(%why, "the journal cannot be written; contacts are delivered unconfirmed");
                 Input::StoreFailed { through: *through_seq }
@@ -415,6 +470,12 @@ impl EngineThread {
         match control {
             Control::Publish { tables, by, done } => {
                 self.publish(tables, by);
+                let _ = done.try_send(self.engine.published().0);
+            }
+            Control::State { dispatcher, state, by, done } => {
+                let mut out = Outputs::new();
+                self.engine.handle(Input::State { dispatcher, state, by }, self.core.clock.now(), &mut out);
+                self.carry_out(&mut out);
                 let _ = done.try_send(self.engine.published().0);
             }
         }

@@ -61,7 +61,8 @@ pub enum RoleError {
     #[error("the certificate has {got} role URIs ({URN}...) in its subject alternative name; exactly one is needed")]
     NotOne { got: usize },
     #[error(
-        "{got:?} is no role: gateway/<trunk>, console/<dispatcher>/<seat>, ops/<name> or load-test/(gateway|console)/..., each name 1 to 32 visible ASCII characters"
+        "{got:?} is no role: gateway/<trunk>, console/<dispatcher>/<seat>, ops/<name> or \
+        load-test/(gateway|console)/..., each name 1 to 32 visible ASCII characters"
     )]
     NoRole { got: String },
 }
@@ -158,6 +159,27 @@ pub fn quic_server(identity: &Identity) -> Result<quinn::ServerConfig, IdentityE
     let mut config = quinn::ServerConfig::with_crypto(Arc::new(crypto));
     config.transport_config(Arc::new(transport(1)));
     Ok(config)
+}
+
+/// The HTTP door's end: a client certificate of the identity's authority, or none. Who shows a wrong one is not let in.
+///
+/// # Errors
+/// As [`quic_server`].
+pub fn http_server(identity: &Identity) -> Result<rustls::ServerConfig, IdentityError> {
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(identity.roots()?), provider())
+        .allow_unauthenticated()
+        .build()
+        .map_err(|why| rustls::Error::General(why.to_string()))?;
+    // Apps and panels of strangers: TLS 1.2 as well as 1.3.
+    let mut tls = rustls::ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()?
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(identity.chain.clone(), identity.key.clone_key())?;
+    tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+    tls.max_early_data_size = 0;
+    tls.send_tls13_tickets = 0;
+    tls.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
+    Ok(tls)
 }
 
 /// Why the key of stateless resets cannot be had.

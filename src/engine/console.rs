@@ -108,7 +108,7 @@ impl Engine {
             super::arrive::Arrival::Known(id) | super::arrive::Arrival::New(id) => id,
         };
         // What this screen shows under an id that is not the contact's, or of a contact that has ended, goes.
-        if id != offer.contact || !self.lives.get(&id).is_some_and(|life| life.ended.is_none()) {
+        if id != offer.contact || self.lives.get(&id).is_none_or(|life| life.ended.is_some()) {
             out.console(session, ConsoleHears::Withdrawn { offer });
         }
     }

@@ -7,17 +7,18 @@
 use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::Arc;
 
+use super::floor::RoomIndex;
 use super::life::{Life, Part};
 use super::receipt::Promise;
 use super::tick::CatchUp;
 use super::{Core, Engine, Outputs};
-use crate::decision::{AssignedRecord, DecisionRecord};
+use crate::decision::{AssignedRecord, DecisionRecord, NeighbourRecord, Why};
 use crate::deliver::{AskedWhy, Evidence, Fact, WaitingWhy};
 use crate::limits::CATCH_UP_MAX;
 use crate::units::{ContactId, Name};
 
 /// Who wrote states and tables again, in the journal.
-const BY_ENGINE: &str = "engine";
+pub const BY_ENGINE: &str = "engine";
 
 impl Engine {
     /// Begins to write again what was lost, once the store has come past it.
@@ -41,8 +42,7 @@ impl Engine {
         for (contact, life) in self.lives.range_mut((from, Unbounded)).take(CATCH_UP_MAX) {
             (looked_at, after) = (looked_at + 1, Some(*contact));
             if life.last_seq >= first_seq && life.arrived_seq <= last_seq {
-                let began_lost = (first_seq..=last_seq).contains(&life.began_seq);
-                self.core.say_again(life, began_lost, out);
+                self.core.say_again(life, out);
             }
         }
         if looked_at == CATCH_UP_MAX {
@@ -61,7 +61,9 @@ impl Core {
             return;
         }
         self.counters.entries_lost += last_seq - first_seq + 1;
-        self.receipts.lost(first_seq, last_seq);
+        for promise in self.receipts.lost(first_seq, last_seq) {
+            self.forget_lost(&promise);
+        }
         self.say_house_again(out);
     }
 
@@ -76,13 +78,18 @@ impl Core {
 
     /// One contact as it stands, as facts: the arrival under the decision its shares were made by, what happened to each share, and
     /// the decision in force where that is another.
-    fn say_again(&mut self, life: &mut Life, began_lost: bool, out: &mut Outputs) {
+    fn say_again(&mut self, life: &mut Life, out: &mut Outputs) {
         self.counters.written_again += 1;
         let (at, contact) = (life.arrived, life.id);
         let first = self.decision_of_shares(life);
+        if has_stray_share(life) {
+            // The decision in force would drop a share that people have had in hands: it is written with that share in it.
+            life.decision = Arc::clone(&first);
+            life.parts.iter_mut().for_each(|part| part.outdated = false);
+        }
         let moved_on = *first != *life.decision;
         life.arrived_seq = self.append(Fact::Arrived { at, contact: Arc::clone(&life.contact), decision: first, states: Vec::new() }, out);
-        if began_lost {
+        if self.receipts.is_lost(life.began_seq) {
             life.began_seq = life.arrived_seq;
         }
         self.receipts.promise(life.arrived_seq, Promise::Arrived(contact));
@@ -144,24 +151,47 @@ impl Core {
         }
     }
 
-    /// The decision in force, with the chains its shares still go by.
+    /// The decision in force, with the chains and neighbours its shares still go by.
     fn decision_of_shares(&self, life: &Life) -> Arc<DecisionRecord> {
-        let named = |part: &Part| life.decision.services.iter().any(|assigned| assigned.service == part.service);
-        if life.parts.iter().all(|part| !part.outdated && named(part)) {
+        if !life.redecided {
             return Arc::clone(&life.decision);
         }
         let mut decision = DecisionRecord::clone(&life.decision);
-        for part in &life.parts {
-            let chain = part.chain.iter().map(|room| self.floor.room(*room).id).collect();
-            let dispatcher = self.floor.room(part.responsible).id;
-            match decision.services.iter_mut().find(|assigned| assigned.service == part.service) {
-                Some(assigned) => (assigned.dispatcher, assigned.chain, assigned.lead) = (dispatcher, chain, part.lead),
-                None => {
-                    let (service, lead) = (part.service, part.lead);
-                    decision.services.push(AssignedRecord { service, dispatcher, area: None, probability: None, lead, chain });
-                }
-            }
-        }
+        decision.services = life.parts.iter().map(|part| self.assigned_again(&life.decision, part)).collect();
+        decision.neighbours = life.parts.iter().flat_map(|part| self.neighbours_again(&life.decision, part)).collect();
         Arc::new(decision)
     }
+
+    fn assigned_again(&self, decision: &DecisionRecord, part: &Part) -> AssignedRecord {
+        let named = decision.services.iter().find(|assigned| assigned.service == part.service);
+        AssignedRecord {
+            service: part.service,
+            dispatcher: self.floor.room(part.responsible).id,
+            area: named.and_then(|assigned| assigned.area),
+            probability: named.and_then(|assigned| assigned.probability),
+            lead: part.lead,
+            chain: part.chain.iter().map(|room| self.floor.room(*room).id).collect(),
+        }
+    }
+
+    fn neighbours_again(&self, decision: &DecisionRecord, part: &Part) -> Vec<NeighbourRecord> {
+        let again = |room: &RoomIndex| {
+            let dispatcher = self.floor.room(*room).id;
+            let named = decision.neighbours.iter().find(|neighbour| neighbour.dispatcher == dispatcher);
+            NeighbourRecord {
+                area: named.and_then(|neighbour| neighbour.area),
+                dispatcher,
+                service: part.service,
+                probability: named.and_then(|neighbour| neighbour.probability),
+                why: named.map_or_else(|| Name::new(Why::Policy.word()).unwrap_or_default(), |neighbour| neighbour.why),
+            }
+        };
+        part.neighbours.iter().map(again).collect()
+    }
+}
+
+/// Somebody took a share, the decision then named its service no more, and it was given back.
+fn has_stray_share(life: &Life) -> bool {
+    let named = |part: &Part| life.decision.services.iter().any(|assigned| assigned.service == part.service);
+    life.parts.iter().any(|part| !part.is_touched() && !named(part))
 }

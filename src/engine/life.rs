@@ -44,6 +44,8 @@ pub(super) struct Life {
     pub hung_up: bool,
     /// The caller speaks to this room.
     pub answered: Option<RoomIndex>,
+    /// The decision in force is not the one it arrived with.
+    pub redecided: bool,
     /// Somebody took the lead once: from then on the voice moves only with a person.
     pub lead_taken: bool,
     /// Where the door sent the voice.
@@ -118,6 +120,7 @@ impl Life {
             parts,
             hung_up: false,
             answered: None,
+            redecided: false,
             lead_taken: false,
             targeted,
             ended: None,
@@ -210,6 +213,7 @@ impl Life {
     /// needed goes only if nobody took it.
     fn redecide(&mut self, decision: &Arc<DecisionRecord>, floor: &mut Floor) {
         self.decision = Arc::clone(decision);
+        self.redecided = true;
         // Once live, always live: evidence cannot turn a caller into a test.
         let was_test = self.test;
         self.test = self.contact.load_test || (self.test && decision.test);
@@ -391,7 +395,7 @@ fn parts_of(decision: &DecisionRecord, floor: &mut Floor) -> Vec<Part> {
 // --- evidence ---
 
 /// Adds what is new of the evidence to the contact and returns that; `None` when there is nothing new. The revision is the caller's.
-pub(super) fn merge(contact: &mut Arc<Contact>, evidence: &Evidence) -> Option<Evidence> {
+pub fn merge(contact: &mut Arc<Contact>, evidence: &Evidence) -> Option<Evidence> {
     let lang = evidence.lang.filter(|lang| contact.lang != Some(*lang));
     let claims: Vec<_> = evidence.claims.iter().filter(|claim| !contact.claims.contains(claim)).take(CLAIMS_MAX).cloned().collect();
     let signals: Vec<_> = evidence.signals.iter().filter(|signal| !contact.signals.contains(signal)).take(SIGNALS_MAX).cloned().collect();

@@ -19,7 +19,8 @@
 //!
 //! # The files
 //! `arrive` a contact comes; `offer` who is asked, in turn; `console` what people do; `gateway` what gateways say and are told;
-//! `promise` what the disk allows; `heal` what it lost; `tick` what time brings; `recover` the journal read back. `life` is one contact, `floor` is who
+//! `promise` what the disk allows; `heal` what it lost; `tick` what time brings; `recover` the journal read back. `life` is
+//! one contact, `floor` is who
 //! is there, `known` what is remembered, `audit` counts everything anew.
 
 mod arrive;
@@ -49,7 +50,9 @@ use crate::limits;
 use crate::units::{ContactId, DispatcherId, Name, TablesVersion, Timestamp};
 
 use floor::{Floor, Session};
+pub use heal::BY_ENGINE;
 use known::Known;
+pub use life::merge as merge_evidence;
 use life::{Life, Part};
 use receipt::Receipts;
 use tick::CatchUp;

@@ -26,10 +26,6 @@ impl Engine {
     /// Says what the journal now allows, in the order of its entries; the rest of a long list follows later.
     pub(super) fn keep_promises(&mut self, out: &mut Outputs) {
         for _ in 0..PROMISES_KEPT_MAX {
-            if let Some(lost) = self.core.receipts.next_lost() {
-                self.core.forget_lost(&lost);
-                continue;
-            }
             let Some((receipt, seq, promise)) = self.core.receipts.next_kept() else { break };
             self.core.counters.promises_kept += 1;
             self.keep(receipt, seq, promise, out);
@@ -73,7 +69,7 @@ impl Core {
 
     /// The arrival and end of a contact beyond the bound are gone from the journal and were told to nobody: when its gateway hands it
     /// back, it is a contact like any other.
-    fn forget_lost(&mut self, promise: &Promise) {
+    pub(super) fn forget_lost(&mut self, promise: &Promise) {
         if let Promise::Overflowed(whose) = promise {
             self.known.forget(whose.1);
         }

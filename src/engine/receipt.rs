@@ -4,8 +4,8 @@
 //! - A [`Receipt`] exists only for an entry the journal holds: its field is private and [`Receipts`] alone makes it.
 //! - Every function that speaks a promise (`Durable`, `Taken`, `Accepted`, `Closed`, `Ended`) demands one.
 //! - Promises are kept in the order of their entries.
-//! - What the journal lost is covered by no receipt, however far the store has come since. While what was lost is being written
-//!   again, nothing new is promised: a take is worth nothing without its arrival.
+//! - After a loss nothing is covered from there on, however far the store has come, until what was lost has been written again and
+//!   that is held: a take is worth nothing without its arrival.
 
 use std::collections::VecDeque;
 
@@ -39,13 +39,26 @@ pub(super) struct Receipts {
     hole: Option<Lost>,
 }
 
-/// Entries that were given up for good.
-#[derive(Clone, Copy, Debug)]
+/// Entries that were given up for good, until what they said is held in later ones.
+#[derive(Clone, Debug)]
 struct Lost {
-    first_seq: u64,
-    last_seq: u64,
+    /// Spans of sequence numbers, first and last, rising; at least one, at most [`LOST_SPANS_MAX`].
+    spans: Vec<(u64, u64)>,
     /// What was lost has been written again in entries up to this one; `None` while that goes on.
     healed_by_seq: Option<u64>,
+}
+
+/// Losses in a row that are told apart; more of them are one with what lies between.
+const LOST_SPANS_MAX: usize = 64;
+
+impl Lost {
+    fn first_seq(&self) -> u64 {
+        self.spans.first().map_or(0, |(first, _)| *first)
+    }
+
+    fn last_seq(&self) -> u64 {
+        self.spans.last().map_or(0, |(_, last)| *last)
+    }
 }
 
 impl Receipts {
@@ -57,32 +70,47 @@ impl Receipts {
     /// The store says that it holds everything up to `through`. It never takes that back.
     pub(super) fn stored(&mut self, through: u64) {
         self.through = self.through.max(through);
+        // What was lost stands in later entries now, and nothing speaks of the lost ones any more.
+        self.hole.take_if(|hole| hole.healed_by_seq.is_some_and(|healed| healed <= through));
     }
 
     pub(super) fn covers(&self, seq: u64) -> Option<Receipt> {
         let held = match &self.hole {
             None => true,
-            Some(hole) if seq < hole.first_seq => true,
-            Some(hole) => seq > hole.last_seq && hole.healed_by_seq.is_some_and(|healed| healed <= self.through),
+            Some(hole) => seq < hole.first_seq(),
         };
         (held && seq != 0 && seq <= self.through).then_some(Receipt { _through: self.through })
     }
 
-    /// These entries will never be held. Losses that follow each other are one.
-    pub(super) fn lost(&mut self, first_seq: u64, last_seq: u64) {
-        let first_seq = self.hole.map_or(first_seq, |hole| hole.first_seq.min(first_seq));
-        self.hole = Some(Lost { first_seq, last_seq, healed_by_seq: None });
+    /// These entries will never be held. Promises that stood with them are taken out and returned: they are made again, or never
+    /// can be.
+    pub(super) fn lost(&mut self, first_seq: u64, last_seq: u64) -> Vec<Promise> {
+        let mut spans = self.hole.take().map(|hole| hole.spans).unwrap_or_default();
+        let crowded = spans.len() >= LOST_SPANS_MAX;
+        match spans.last_mut().filter(|_| crowded) {
+            Some((_, last)) => *last = last_seq,
+            None => spans.push((first_seq, last_seq)),
+        }
+        self.hole = Some(Lost { spans, healed_by_seq: None });
+        let is_lost = |(seq, _): &(u64, Promise)| (first_seq..=last_seq).contains(seq);
+        let (lost, kept): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut self.waiting).into_iter().partition(is_lost);
+        self.waiting = kept;
+        lost.into_iter().map(|(_, promise)| promise).collect()
     }
 
-    /// The first and the last entry of a loss that the store has come past and that nobody writes again yet.
+    pub(super) fn is_lost(&self, seq: u64) -> bool {
+        self.hole.as_ref().is_some_and(|hole| hole.spans.iter().any(|(first, last)| (*first..=*last).contains(&seq)))
+    }
+
+    /// The first and the last entry of a loss that the store has come past and that nobody has written again yet.
     pub(super) fn unhealed(&self) -> Option<(u64, u64)> {
-        let hole = self.hole.filter(|hole| hole.healed_by_seq.is_none() && self.through > hole.last_seq)?;
-        Some((hole.first_seq, hole.last_seq))
+        let hole = self.hole.as_ref().filter(|hole| hole.healed_by_seq.is_none() && self.through > hole.last_seq())?;
+        Some((hole.first_seq(), hole.last_seq()))
     }
 
     /// Nothing is lost that has not been written again.
     pub(super) fn is_whole(&self) -> bool {
-        self.hole.is_none_or(|hole| hole.healed_by_seq.is_some())
+        self.hole.as_ref().is_none_or(|hole| hole.healed_by_seq.is_some())
     }
 
     /// Everything that was lost has been written again, the last of it under this number.
@@ -90,13 +118,9 @@ impl Receipts {
         if let Some(hole) = &mut self.hole {
             hole.healed_by_seq = Some(by_seq);
         }
-    }
-
-    /// Takes out the oldest promise, if its entry was lost: it was made again, or never can be.
-    pub(super) fn next_lost(&mut self) -> Option<Promise> {
-        let hole = self.hole?;
-        let (_, promise) = self.waiting.pop_front_if(|(seq, _)| hole.first_seq <= *seq && *seq <= hole.last_seq)?;
-        Some(promise)
+        // Nothing had to be written again: there is nothing to wait for.
+        let through = self.through;
+        self.hole.take_if(|_| by_seq <= through);
     }
 
     pub(super) fn promise(&mut self, seq: u64, promise: Promise) {
@@ -150,7 +174,7 @@ mod tests {
         let mut receipts = Receipts::default();
         receipts.promise(2, Promise::Arrived(ContactId(1)));
         receipts.promise(6, Promise::Arrived(ContactId(2)));
-        receipts.lost(2, 4);
+        assert!(matches!(&receipts.lost(2, 4)[..], [Promise::Arrived(ContactId(1))]));
         receipts.stored(4);
         assert!(receipts.unhealed().is_none(), "the store has not come past it");
         receipts.stored(9);
@@ -159,9 +183,21 @@ mod tests {
         receipts.healed(10);
         assert!(receipts.covers(6).is_none());
         receipts.stored(10);
-        assert!(receipts.covers(3).is_none() && receipts.covers(6).is_some());
-        assert!(matches!(receipts.next_lost(), Some(Promise::Arrived(ContactId(1)))) && receipts.next_lost().is_none());
+        assert!(receipts.covers(6).is_some());
         assert!(receipts.has_kept());
+    }
+
+    #[test]
+    fn what_is_held_between_two_losses_is_not_lost() {
+        let mut receipts = Receipts::default();
+        receipts.lost(2, 4);
+        receipts.lost(7, 9);
+        assert!(receipts.is_lost(3) && !receipts.is_lost(5) && receipts.is_lost(9));
+        receipts.stored(12);
+        receipts.healed(11);
+        receipts.lost(20, 21);
+        assert!(!receipts.is_lost(3), "a loss that is healed and held is over");
+        assert!(receipts.covers(12).is_some());
     }
 
     #[test]

@@ -105,7 +105,8 @@ impl Borders {
     /// An area or a vertex out of range.
     pub fn build(edges: &[BorderEdge]) -> Result<Self, GridError> {
         for edge in edges {
-            for area in [Some(edge.area), edge.other].into_iter().flatten().filter(|area| *area as usize >= AREAS_MAX) {
+            let mut sides = [Some(edge.area), edge.other].into_iter().flatten();
+            if let Some(area) = sides.find(|area| *area as usize >= AREAS_MAX) {
                 return Err(GridError::AreaOutOfRange { area });
             }
             for point in [edge.a, edge.b] {

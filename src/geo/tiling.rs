@@ -1119,7 +1119,7 @@ fn square_centimetres(twice_area: i128, lat_e7: i32) -> u128 {
     // Half, and back from fine units to units.
     let units = twice_area.max(0) as u128 / (2 * (Site::FINE * Site::FINE) as u128);
     let Scale { lat, lon } = trig::scale(lat_e7);
-    ((units * u128::from(lat)) >> SCALE_BITS) * u128::from(lon) >> SCALE_BITS
+    (((units * u128::from(lat)) >> SCALE_BITS) * u128::from(lon)) >> SCALE_BITS
 }
 
 fn square_metres(twice_area: i128, lat_e7: i32) -> u64 {
@@ -1197,5 +1197,4 @@ fn scan_line(edges: &[(Point, Point)], south: i32, north: i32) -> Option<Point> 
 }
 
 #[cfg(test)]
-#[path = "tiling_tests.rs"]
 mod tests;

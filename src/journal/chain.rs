@@ -239,7 +239,7 @@ mod tests {
     const START: fn() -> Anchor = || Anchor { seq: 0, hash: ChainHash::genesis(0) };
 
     fn entry(seq: u64) -> Entry {
-        let contact = (seq % 3 != 0).then_some(ContactId(u128::from(seq) << 64));
+        let contact = (!seq.is_multiple_of(3)).then_some(ContactId(u128::from(seq) << 64));
         Entry { seq, at: Timestamp::from_secs(seq), contact, kind: (seq % 5) as u8, bytes: vec![seq as u8; 20] }
     }
 

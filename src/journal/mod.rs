@@ -4,12 +4,14 @@
 //!
 //! **Invariants**
 //! - An entry's bytes are opaque here: only `wire/` knows how a fact is spelled.
-//! - Sequence numbers of one partition start at 1 and rise by one. A number that was never held is declared by a hole, never skipped in silence.
+//! - Sequence numbers of one partition start at 1 and rise by one. A number that was never held is declared by a hole, never
+//!   skipped in silence.
 //! - Every entry is linked to the one before it, so a changed, missing or added entry shows.
 
 pub mod chain;
 pub mod entry;
 pub mod projection;
+pub mod replay;
 
 pub use chain::{Anchor, Break, BreakKind, ChainHash, Verified};
 pub use entry::{Entry, Hole};

@@ -207,7 +207,7 @@ fn fold(c: char) -> Fold {
 }
 
 const fn is_pictograph(c: char) -> bool {
-    matches!(c, '\u{1f300}'..='\u{1faff}' | '\u{2600}'..='\u{27bf}')
+    matches!(c, '\u{1f191}'..='\u{1f19a}' | '\u{1f300}'..='\u{1faff}' | '\u{2600}'..='\u{27bf}')
 }
 
 /// The base letters of U+00C0 to U+017F, in order; `.` is no letter.

@@ -119,7 +119,7 @@ impl Identities {
     pub fn line(&self, line: &str, now: Timestamp) -> Option<&Line> {
         let mut e164 = Digits::new();
         match self.national(line).as_deref().and_then(|national| national.strip_prefix(&*self.trunk_prefix)) {
-            Some(rest) => [&"+", &*self.calling_code, rest].iter().try_for_each(|part| e164.try_push_str(part)).ok()?,
+            Some(rest) => ["+", &*self.calling_code, rest].iter().try_for_each(|part| e164.try_push_str(part)).ok()?,
             None => e164 = digits_of(line),
         }
         longest(&self.lines, &e164, |row| (&row.line, row.range), |row| within(row.from, row.until, now))

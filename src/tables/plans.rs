@@ -274,7 +274,8 @@ service:ambulance,*,ambulance police,
     #[test]
     fn rows_that_cannot_be_read_or_are_never_reached_are_defects() {
         let (_, _, defects) = compiled(
-            "type,area,services,note\nFIRE,*,police,\nFIRE,*,police,\nFIRE,A,police,\nNONE,*,police,\nSICK,C,police,\nSICK,*,police police,\nSICK,*,magic,\n",
+            "type,area,services,note\nFIRE,*,police,\nFIRE,*,police,\nFIRE,A,police,\n\
+             NONE,*,police,\nSICK,C,police,\nSICK,*,police police,\nSICK,*,magic,\n",
         );
         let mut codes: Vec<_> = defects.iter().map(|defect| (defect.code, defect.warning)).collect();
         codes.sort_unstable();

@@ -305,7 +305,8 @@ pub struct AreaCodeRow {
 pub struct LineRow {
     /// E.164 with `+`; a trailing `*` for a range.
     pub line: String,
-    /// `mobile`, `fixed`, `pilot` (a switchboard: the number is not the person), `panel` (a monitored panel), `centre` (an alarm centre), `test`.
+    /// `mobile`, `fixed`, `pilot` (a switchboard: the number is not the person), `panel` (a monitored panel), `centre` (an
+    /// alarm centre), `test`.
     pub class: String,
     /// Where the line is, when it has a place.
     #[serde(default)]

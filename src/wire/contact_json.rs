@@ -14,7 +14,7 @@
 //! | `text`, `lang`, `urn` | words, ISO 639-1, a service URN |
 //! | `events` | `silence 8 s`, `dtmf 5 at 20 s`, `gateway NAME`, `verified true`, `menu 2`, ... |
 //! | `age_s` | seconds since the fix |
-//! | `now` | RFC 3339 or Unix seconds, for hours and windows |
+//! | `now` | RFC 3339 or Unix seconds, for hours and windows; offline only, a door has a clock of its own |
 
 use serde_json::{Map, Value};
 
@@ -57,6 +57,14 @@ pub struct Read {
 /// # Errors
 /// Only when there is no object or no reference in it; `id` is returned by [`id_of`] even then where it can be.
 pub fn read_contact(text: &[u8], gateway: Name, id: ContactId, received: Timestamp) -> Result<Read, ContactJsonError> {
+    read_contact_at(Door::default(), text, gateway, id, received)
+}
+
+/// As [`read_contact`]; `door` is by which it came when it does not say.
+///
+/// # Errors
+/// As [`read_contact`].
+pub fn read_contact_at(door: Door, text: &[u8], gateway: Name, id: ContactId, received: Timestamp) -> Result<Read, ContactJsonError> {
     let value: Value = serde_json::from_slice(text).map_err(|error| ContactJsonError::NotJson(error.to_string()))?;
     let fields = match &value {
         Value::Object(fields) => fields,
@@ -69,7 +77,7 @@ pub fn read_contact(text: &[u8], gateway: Name, id: ContactId, received: Timesta
         return Err(ContactJsonError::IdTooLong { got: reference.len(), max: IDENTITY_BYTES_MAX });
     }
     let key = ContactKey { gateway, gateway_ref: reference.into() };
-    let mut contact = Contact::new(id, key, received, Door::default());
+    let mut contact = Contact::new(id, key, received, door);
     read_door(fields, &mut contact);
     read_identities(fields, &mut contact);
     read_place(fields, &mut contact);
@@ -331,7 +339,7 @@ mod tests {
         let band = shape(r#"{"type":"ArcBand","center":[55.3,25.2],"inner_m":500,"outer_m":2000,"start_deg":-30,"opening_deg":120}"#);
         assert_eq!(band, Shape::ArcBand { center, inner_cm: 50_000, outer_cm: 200_000, start_mdeg: 330_000, opening_mdeg: 120_000 });
         assert!(
-            matches!(shape(r#"{"type":"Polygon","coordinates":[[[55,25],[55.1,25],[55.1,25.1],[55,25]]]}"#), Shape::Polygon(p) if p.len() == 3)
+            matches!(shape(r#"{"type":"Polygon","coordinates":[[[55,25],[56,25],[56,26],[55,25]]]}"#), Shape::Polygon(p) if p.len() == 3)
         );
     }
 

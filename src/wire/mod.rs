@@ -2,7 +2,7 @@
 //!
 //! - [`frame`]: the framed messages of gateways and consoles, and the journal's entries. The only file that names bincode.
 //! - `layout` (private): which bytes each domain type becomes, in one table a reader can hold beside a capture.
-//! - [`contact_json`], [`decision_json`]: what scripts, apps and `najda explain` read and write.
+//! - [`contact_json`], [`decision_json`], [`http`]: what scripts, apps, ops and `najda explain` read and write.
 //!
 //! **Invariant:** domain types derive no format. A layout names every field and its type, so a field added to the domain does not
 //! compile until somebody decides what it is on the wire.
@@ -11,3 +11,4 @@ pub mod frame;
 mod layout;
 pub mod contact_json;
 pub mod decision_json;
+pub mod http;

@@ -1,6 +1,8 @@
 //! The demo's day against the shipped tables, and the demo itself as a stranger starts it.
 
 use std::collections::BTreeSet;
+use std::io::{BufRead, BufReader};
+use std::process::Stdio;
 use std::sync::Arc;
 
 use assert_cmd::Command;
@@ -132,4 +134,25 @@ fn a_demo_whose_engine_and_busiest_room_are_killed_loses_nobody() {
     assert_eq!((count(&summary, "engine_restarts"), count(&summary, "rooms_killed")), (1, 1), "{summary}");
     assert_eq!(summary["recovery_ms"].as_array().unwrap().len(), 1, "{summary}");
     assert!(count(&summary, "accepted_elsewhere") > 0, "{summary}");
+}
+
+/// Goal: a person who has seen enough loses no call by leaving. Method: the signal that Ctrl-C sends, in the middle of the day.
+#[test]
+fn ctrl_c_lets_every_open_contact_end_before_the_summary() {
+    let program = assert_cmd::cargo::cargo_bin("najda");
+    let mut demo = std::process::Command::new(program)
+        .args(["demo", "--plain"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(demo.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let playing = said.by_ref().find(|line| line.contains(" open ") && !line.contains("sent 0"));
+    assert!(playing.is_some(), "the demo ended before it played");
+    assert!(std::process::Command::new("kill").args(["-INT", &demo.id().to_string()]).status().unwrap().success());
+    assert!(said.any(|line| line.contains("waiting for every open contact to end")));
+    let output = demo.wait_with_output().unwrap();
+    let summary = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && summary.contains("lost 0, misrouted 0"), "{summary}");
 }

@@ -146,9 +146,8 @@ async fn every_report_reaches_the_engine_under_the_gateways_own_name() {
     assert!(
         matches!(house.input(), Input::Answered { session: s, key: k, dispatcher: d } if s == session && k == key && d == name("DU-POL"))
     );
-    assert!(
-        matches!(house.input(), Input::TargetFailed { session: s, key: k, dispatcher: d } if s == session && k == key && d == name("DU-AMB"))
-    );
+    assert!(matches!(house.input(), Input::TargetFailed { session: s, key: k, dispatcher: d }
+            if s == session && k == key && d == name("DU-AMB")));
     assert!(matches!(house.input(), Input::HungUp { session: s, key: k } if s == session && k == key));
 }
 

@@ -398,7 +398,8 @@ fn a_take_is_said_to_everybody_only_when_the_disk_holds_it() {
     let (taker, other) = (stage.console("DU-AMB", "1"), stage.console("DU-AMB", "2"));
     let offers = stage.arrive("a", "AMB: DU-AMB");
     stage.store();
-    (stage.heard(taker), stage.heard(other));
+    stage.heard(taker);
+    stage.heard(other);
     stage.take(taker, offers[0]);
     assert!(stage.heard(taker).is_empty() && stage.heard(other).is_empty());
     let late = stage.console("DU-AMB", "3");
@@ -768,7 +769,7 @@ fn a_load_test_whose_seats_have_left_is_sunk_and_never_an_alarm() {
 }
 
 #[test]
-fn test_seats_never_see_a_real_contact_and_do_not_count_as_staff() {
+fn a_test_seat_never_sees_a_real_contact_and_does_not_count_as_staff() {
     let mut stage = Stage::new();
     let tester = stage.test_console("DU-AMB", "1");
     let offers = stage.arrive("a", "AMB: DU-AMB");
@@ -1171,6 +1172,24 @@ fn a_loss_keeps_shares_that_the_decision_in_force_no_longer_names() {
     stage.store();
     stage.store();
     let before = stage.contacts();
+    stage.crash(&usual_rooms());
+    assert_eq!(stage.contacts(), before);
+}
+
+#[test]
+fn a_loss_keeps_a_share_that_was_given_back_after_the_decision_dropped_it() {
+    let mut stage = Stage::new();
+    let police = stage.console("DU-POL", "1");
+    let offers = stage.arrive("a", "AMB: DU-AMB; POL: DU-POL");
+    stage.take(police, offers[1]);
+    stage.evidence("a", words("only ill"));
+    stage.redecide("AMB: DU-AMB");
+    stage.say(police, ConsoleSays::Release { offer: offers[1] });
+    stage.lose();
+    stage.store();
+    stage.store();
+    let before = stage.contacts();
+    assert_eq!(before[0].offers.len(), 2);
     stage.crash(&usual_rooms());
     assert_eq!(stage.contacts(), before);
 }

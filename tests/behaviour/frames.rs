@@ -369,7 +369,9 @@ proptest! {
     }
 
     #[test]
-    fn no_change_of_a_good_body_makes_the_reader_panic(hears in console_hears(), says in gateway_says(), at: prop::sample::Index, with: u8) {
+    fn no_change_of_a_good_body_makes_the_reader_panic(
+        hears in console_hears(), says in gateway_says(), at: prop::sample::Index, with: u8,
+    ) {
         let mut frame = Vec::new();
         for kind in [1, 4] {
             frame.clear();

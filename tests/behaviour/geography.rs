@@ -354,7 +354,12 @@ proptest! {
             for (place, value, how) in &changes {
                 // Half of the changes go to the header and the first cells, where they hurt most.
                 let at = if how % 2 == 0 { place.index(words.len()) } else { place.index(200) };
-                words[at] = match how { 0 => *value, 1 => words[at] ^ (1 << (value % 32)), 2 => words[at].wrapping_add(1), _ => value % 64 };
+                words[at] = match how {
+                    0 => *value,
+                    1 => words[at] ^ (1 << (value % 32)),
+                    2 => words[at].wrapping_add(1),
+                    _ => value % 64,
+                };
             }
             if let Some(cut) = cut { words.truncate(cut.index(words.len())); }
             words
@@ -378,7 +383,8 @@ proptest! {
 
     #[test]
     fn distances_agree_with_the_ellipsoid(
-        lat in -69_000_000i32..69_000_000, lon in -179_000_000i32..179_000_000, turn in 0.0..std::f64::consts::TAU, length_km in 0.01f64..500.0,
+        lat in -69_000_000i32..69_000_000, lon in -179_000_000i32..179_000_000,
+        turn in 0.0..std::f64::consts::TAU, length_km in 0.01f64..500.0,
     ) {
         // Latitudes here in 1e-6 degree, to keep the other end in range.
         let a = at(i64::from(lat) * 10, i64::from(lon) * 10);
@@ -503,13 +509,14 @@ proptest! {
         let near_rim = |point: Point| {
             // A sample may be rounded off the shape by a unit or by the bend of the plane.
             shape.contains(point) || (0..16).any(|turn| {
-                let (s, c) = (f64::from(turn) * 0.3927).sin_cos();
+                let (s, c) = (f64::from(turn) * std::f64::consts::FRAC_PI_8).sin_cos();
                 let cm = 4.0 + f64::from(reach_cm) * 0.01;
                 shape.contains(najda::geo::point::offset(point, (c * cm) as i64, (s * cm) as i64))
             })
         };
         let thin = matches!(shape, Shape::Ellipse { semi_minor_cm: ..100, .. } | Shape::Polygon(_))
-            || matches!(shape, Shape::ArcBand { inner_cm, outer_cm, opening_mdeg, .. } if outer_cm - inner_cm < outer_cm / 20 + 100 || opening_mdeg < 2_000);
+            || matches!(shape, Shape::ArcBand { inner_cm, outer_cm, opening_mdeg, .. }
+                if outer_cm - inner_cm < outer_cm / 20 + 100 || opening_mdeg < 2_000);
         let mut count = 0;
         let mut problem = None;
         shape.samples(256, |point| {

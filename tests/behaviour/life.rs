@@ -52,7 +52,9 @@ fn event() -> impl Strategy<Value = Event> {
     let index = any::<Index>;
     prop_oneof![
         8 => (0u8..12, 0u8..2, index(), prop::bool::weighted(0.15), prop::bool::weighted(0.1)).prop_map(
-            |(gateway_ref, content, decided, load_test, handed_back)| Event::Arrive { gateway_ref, content, decided, load_test, handed_back }
+            |(gateway_ref, content, decided, load_test, handed_back)| {
+                Event::Arrive { gateway_ref, content, decided, load_test, handed_back }
+            }
         ),
         2 => (0u8..14, 0u8..4).prop_map(|(gateway_ref, word)| Event::Evidence { gateway_ref, word }),
         2 => (index(), index()).prop_map(|(which, decided)| Event::Redecide { which, decided }),

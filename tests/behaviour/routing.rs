@@ -173,7 +173,8 @@ proptest! {
         let json = serde_json::json!({
             "id": "p", "lat": lat, "lon": lon, "uncertainty_m": radius, "text": text, "line": line, "cell": cell, "dialled": dialled,
             "makani": makani,
-            "shape": { "type": "ArcBand", "center": [lon, lat], "inner_m": inner, "outer_m": radius, "opening_deg": opening, "start_deg": inner },
+            "shape": { "type": "ArcBand", "center": [lon, lat], "inner_m": inner, "outer_m": radius,
+                       "opening_deg": opening, "start_deg": inner },
         });
         for snapshot in [uae(), testland()] {
             let read = read_contact(json.to_string().as_bytes(), Name::new("p").unwrap(), ContactId(1), Timestamp::from_secs(1)).unwrap();

@@ -137,7 +137,6 @@ impl Stage {
     /// Kills the engine and starts another from what the disk held. Every session is gone.
     pub fn crash(&mut self, rooms: &Rooms) {
         let held = self.held_through;
-        self.last_seq = held;
         self.facts.retain(|(seq, _)| *seq <= held);
         self.book = Book::default();
         for (seq, fact) in self.facts.clone() {
@@ -145,6 +144,10 @@ impl Stage {
         }
         let facts = self.facts.iter().cloned();
         self.engine = Engine::recover(self.config.clone(), rooms, facts, self.now);
+        // A loss that no later entry declared is no part of the journal: its numbers are given again.
+        self.last_seq = self.engine.last_seq();
+        self.held_through = self.last_seq;
+        self.lost.retain(|lost| *lost.start() <= self.last_seq);
         self.screens.clear();
         self.consoles.clear();
         self.heard.clear();
@@ -399,7 +402,7 @@ impl Stage {
                 assert!(book.closed.insert((*offer, *seat), seq).is_none() || again, "an offer is closed once");
             }
             Fact::Ended { contact, ending, .. } => {
-                assert!(book.arrived.contains_key(contact), "what ends has arrived");
+                assert!(book.arrived.contains_key(contact) || again, "what ends has arrived");
                 assert!(book.ended.insert(*contact, (seq, *ending)).is_none() || again, "a contact ends once");
             }
             _ => {}
@@ -414,7 +417,7 @@ impl Stage {
     fn check_gateway(&self, hears: &GatewayHears) {
         let fine = match hears {
             GatewayHears::Durable { contact, .. } => self.is_held(self.book.arrived.get(contact)),
-            GatewayHears::Overdue { contact, .. } => !self.is_held(self.book.arrived.get(contact)),
+            GatewayHears::Overdue { contact, .. } => !self.lost.is_empty() || !self.is_held(self.book.arrived.get(contact)),
             GatewayHears::Accepted { contact, service, seat, .. } => {
                 self.is_held(self.book.accepted.get(&(OfferId { contact: *contact, service: *service }, *seat)))
             }
@@ -444,7 +447,9 @@ impl Stage {
         let (_, at_test_seat) = self.consoles.get(&session).copied().expect("an offer goes to a console");
         let test = offer.contact.load_test || offer.decision.test;
         assert_eq!(test, at_test_seat, "tests and people never meet");
-        let confirmed = offer.confirmed == self.is_held(self.book.arrived.get(&contact));
+        let held = self.is_held(self.book.arrived.get(&contact));
+        // After a loss the engine may know less than the disk holds, never more.
+        let confirmed = if self.lost.is_empty() { offer.confirmed == held } else { !offer.confirmed || held };
         let held = offer.held_by.is_none_or(|by| self.is_held(self.book.taken.get(&(offer.id, by))));
         confirmed && held && !self.book.ended.contains_key(&contact)
     }

@@ -99,6 +99,7 @@ pub fn fractal(side: usize, cell: i64, depth: u32, seed: u64) -> Tiling {
     };
     let mut rows: Vec<Vec<Vec<Point>>> = Vec::new();
     let mut columns: Vec<Vec<Vec<Point>>> = Vec::new();
+    #[expect(clippy::needless_range_loop, reason = "the row number is a coordinate")]
     for lat in 0..=side {
         let edge = lat == 0 || lat == side;
         rows.push((0..side).map(|lon| arc(nodes[lat][lon], nodes[lat][lon + 1], edge, &mut random)).collect());

@@ -162,7 +162,8 @@ pub fn endless_queues(tree: &Tree) -> Vec<Violation> {
     let mut broken = Vec::new();
     for file in &tree.rust {
         let endless = ["unbounded", "unbounded_channel", "SegQueue", "Injector"].into_iter().flat_map(|name| words(&file.code, name));
-        let of_std = words(&file.code, "channel").filter(|at| takes_no_capacity(&file.code, *at + "channel".len()));
+        let of_std = words(&file.code, "channel")
+            .filter(|at| takes_no_capacity(&file.code, *at + "channel".len()) && !file.code[..*at].ends_with("oneshot::"));
         for at in endless.chain(of_std) {
             let remedy = "give it a capacity from src/limits.rs and say what happens when it is full";
             broken.push(Violation::new(&file.path, file.line(at), "a queue without a bound", remedy));
@@ -301,7 +302,10 @@ mod tests {
         }
         passes(
             endless_queues,
-            &[("src/edge/run.rs", "mpsc::channel(8);\nmpsc::channel::<u8>(N);\nbounded(8);\nlet channel = x;\n// unbounded\n")],
+            &[(
+                "src/edge/run.rs",
+                "mpsc::channel(8);\noneshot::channel();\nmpsc::channel::<u8>(N);\nbounded(8);\nlet channel = x;\n// unbounded\n",
+            )],
         );
     }
 

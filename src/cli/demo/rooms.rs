@@ -153,6 +153,9 @@ struct Person {
     dice: Dice,
     plans: BTreeMap<OfferId, (u64, Next)>,
     declined: BTreeSet<OfferId>,
+    held: BTreeSet<OfferId>,
+    /// Only told of, as a neighbour: others take those.
+    told: BTreeSet<OfferId>,
     accepted: BTreeSet<OfferId>,
     is_open: bool,
 }
@@ -160,8 +163,8 @@ struct Person {
 impl Person {
     fn new(stage: &Arc<Stage>, seat: Seat, client: ConsoleClient) -> Self {
         let dice = Dice::new(stage.seed, &format!("{}/{}", seat.dispatcher, seat.seat));
-        let (plans, declined, accepted) = Default::default();
-        Self { stage: Arc::clone(stage), seat, client, dice, plans, declined, accepted, is_open: false }
+        let (plans, declined, held, told, accepted) = Default::default();
+        Self { stage: Arc::clone(stage), seat, client, dice, plans, declined, held, told, accepted, is_open: false }
     }
 
     async fn work(mut self, mut hears: tokio::sync::mpsc::Receiver<ConsoleHears>, mut stopped: watch::Receiver<bool>) {
@@ -215,17 +218,26 @@ impl Person {
             score.heard(self.seat.dispatcher, n, hears, now);
         }
         match hears {
-            ConsoleHears::SignedIn { .. } => self.plans.clear(),
+            ConsoleHears::SignedIn { .. } => {
+                self.plans.clear();
+                self.held.clear();
+            }
             ConsoleHears::Offer(offer) => self.offered(offer, n, now),
-            ConsoleHears::Taken { offer, by } if *by == self.seat => self.plan(*offer, Next::Accept, now, ACCEPT),
+            ConsoleHears::Taken { offer, by } if *by == self.seat => {
+                self.held.insert(*offer);
+                self.plan(*offer, Next::Accept, now, ACCEPT);
+            }
             ConsoleHears::Taken { offer, .. } => self.forget(*offer),
-            ConsoleHears::Accepted { offer, by } if *by == self.seat => {
-                if self.accepted.insert(*offer) {
+            // Somebody who is gone may have accepted what this seat holds now: it is this seat's to close.
+            ConsoleHears::Accepted { offer, by } if self.held.contains(offer) => {
+                if *by == self.seat && self.accepted.insert(*offer) {
                     self.stage.score().accepted_in(self.seat.dispatcher);
                 }
                 self.plan(*offer, Next::Close, now, CLOSE);
             }
-            ConsoleHears::Waiting { offer, .. } if !self.declined.contains(offer) => self.plan(*offer, Next::Take, now, TAKE),
+            ConsoleHears::Waiting { offer, .. } if !self.declined.contains(offer) && !self.told.contains(offer) => {
+                self.plan(*offer, Next::Take, now, TAKE)
+            }
             ConsoleHears::Closed { offer, .. } | ConsoleHears::Withdrawn { offer } => self.forget(*offer),
             ConsoleHears::Refused { offer: Some(offer), .. } => {
                 self.plans.remove(offer);
@@ -242,11 +254,15 @@ impl Person {
     /// The offer as it stands now says what to do next: nothing is remembered that a restart of the engine could make wrong.
     fn offered(&mut self, offer: &Offer, n: Option<usize>, now: u64) {
         self.say(ConsoleSays::Shown { offer: offer.id });
+        place(&mut self.told, offer.id, matches!(offer.role, OfferRole::Neighbour | OfferRole::Test));
         match (offer.role, offer.held_by) {
             (OfferRole::Neighbour | OfferRole::Test, None) => self.stage.score().rooms.entry(self.seat.dispatcher).or_default().told += 1,
             (_, Some(by)) if by != self.seat => self.forget(offer.id),
-            (_, Some(_)) if offer.accepted => self.plan(offer.id, Next::Close, now, CLOSE),
-            (_, Some(_)) => self.plan(offer.id, Next::Accept, now, ACCEPT),
+            (_, Some(_)) => {
+                self.held.insert(offer.id);
+                let (next, delay) = if offer.accepted { (Next::Close, CLOSE) } else { (Next::Accept, ACCEPT) };
+                self.plan(offer.id, next, now, delay);
+            }
             (OfferRole::Responsible | OfferRole::Overflow, None) if self.plans.contains_key(&offer.id) => {}
             (OfferRole::Responsible, None) if !self.declined.contains(&offer.id) && declines(n, offer.id) => {
                 self.plan(offer.id, Next::Decline, now, TAKE);
@@ -266,6 +282,8 @@ impl Person {
     fn forget(&mut self, offer: OfferId) {
         self.plans.remove(&offer);
         self.declined.remove(&offer);
+        self.held.remove(&offer);
+        self.told.remove(&offer);
         self.accepted.remove(&offer);
     }
 
@@ -287,6 +305,14 @@ impl Person {
     fn say(&self, says: ConsoleSays) {
         // A full queue means that the line has been gone for thousands of commands; what matters is shown again when it is back.
         let _ = self.client.try_say(says);
+    }
+}
+
+fn place(set: &mut BTreeSet<OfferId>, offer: OfferId, inside: bool) {
+    if inside {
+        set.insert(offer);
+    } else {
+        set.remove(&offer);
     }
 }
 

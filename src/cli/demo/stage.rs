@@ -32,7 +32,6 @@ pub struct Stage {
 }
 
 impl Stage {
-    #[expect(clippy::too_many_arguments, reason = "one call, every field named at it")]
     pub fn new(
         clock: Clock,
         tables: Arc<Tables>,

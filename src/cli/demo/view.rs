@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::score::{HandOffs, Quantiles, Score, Seen};
 use super::script::{Row, Today};
 use super::stage::Stage;
-use crate::cli::screen::{Line, Look, isolated, plain, wait_of};
+use crate::cli::screen::{Line, Look, clip, columns_of, isolated, plain, wait_of};
 use crate::service::Service;
 use crate::tables::snapshot::Tables;
 use crate::units::DispatcherId;
@@ -105,7 +105,7 @@ pub enum EngineGlance {
 
 /// The whole page.
 pub fn page(stage: &Stage, floor: &Floor, score: &Score, glance: &Glance, (width, height): (usize, usize)) -> Vec<Line> {
-    let mut lines = vec![head(stage, glance, width), longest(stage, score, glance, width), figures(score, width)];
+    let mut lines = vec![head(stage, glance, width), longest(stage, score, glance), figures(score, width)];
     lines.push(titles(floor));
     lines.extend(floor.rows.iter().enumerate().map(|(at, row)| room_row(score, row, at, glance.cursor, floor.titles.len())));
     lines.push(room_detail(stage, floor, score, glance, width));
@@ -138,8 +138,8 @@ fn head(stage: &Stage, glance: &Glance, width: usize) -> Line {
         .right(Look::Dim, &format!("{:02}:{:02}:{:02}", up / 3600, up / 60 % 60, up % 60), width)
 }
 
-fn longest(stage: &Stage, score: &Score, glance: &Glance, width: usize) -> Line {
-    let line = match score.longest_waiting() {
+fn longest(stage: &Stage, score: &Score, glance: &Glance) -> Line {
+    match score.longest_waiting() {
         None => Line::text(Look::Plain, "Longest waiting: ").with(Look::Good, "nobody"),
         Some(seen) => {
             let waited = glance.now_micros.saturating_sub(seen.sent_micros);
@@ -153,15 +153,18 @@ fn longest(stage: &Stage, score: &Score, glance: &Glance, width: usize) -> Line 
             let room = lead.map_or(String::new(), |lead| format!(", for {}", lead.dispatcher));
             Line::text(Look::Plain, "Longest waiting: ").with(look, wait_of(waited)).with(Look::Plain, format!("  {place}{room}"))
         }
-    };
-    let HandOffs { today, najda } = score.hand_offs();
-    line.right(Look::Bold, &format!("hand-offs: {today} today, {najda} with Najda"), width)
+    }
 }
 
 fn figures(score: &Score, width: usize) -> Line {
+    let HandOffs { today, najda } = score.hand_offs();
     let Quantiles { p50, p99, max } = score.quantiles();
-    let line = Line::text(Look::Plain, format!("sent {}  open {}", score.contacts.len(), score.open_count()));
-    line.right(Look::Plain, &format!("from send to a screen: p50 {p50} ms, p99 {p99} ms, worst {max} ms"), width)
+    let line = Line::text(Look::Bold, format!("hand-offs: {today} today, {najda} with Najda"))
+        .with(Look::Plain, format!("   sent {}  open {}", score.contacts.len(), score.open_count()));
+    let whole = format!("from send to a screen: p50 {p50} ms, p99 {p99} ms, worst {max} ms");
+    let short = format!("to screen p50 {p50:.1} ms");
+    let fits = line.columns() + columns_of(&whole) < width;
+    line.right(Look::Plain, if fits { &whole } else { &short }, width)
 }
 
 // --- rooms ---
@@ -298,7 +301,7 @@ fn contact(stage: &Stage, seen: &Seen, now_micros: u64, width: usize) -> Line {
     let line = if columns.why > 0 { line.with(Look::Plain, " ").column(Look::Dim, &why(seen), columns.why) } else { line };
     let words = row.words.as_deref().map_or("(no words)".to_owned(), plain);
     let left = width.saturating_sub(line.columns() + 1);
-    let words = crate::cli::screen::clip(&words, left);
+    let words = clip(&words, left);
     line.with(Look::Plain, " ").with(Look::Plain, if words.is_empty() { words } else { isolated(&words) })
 }
 
@@ -340,4 +343,92 @@ fn keys(glance: &Glance, width: usize) -> Line {
     let pause = if glance.paused { "p go on" } else { "p pause" };
     let end = if glance.draining { "q end now" } else { "q end" };
     Line::new().column(Look::Reverse, &format!(" arrows: a room  k kill or light it  e kill -9 the engine  {pause}  {end}"), width)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::path::PathBuf;
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::cli::demo::script::{self, Verdict};
+    use crate::edge::certs::DevCerts;
+    use crate::edge::clock::Clock;
+    use crate::route::{record, route};
+    use crate::tables::snapshot::Snapshot;
+
+    fn stage() -> Arc<Stage> {
+        let tables = crate::edge::tables::load_or_shipped(None).unwrap().tables;
+        let addr = SocketAddr::from(([127, 0, 0, 1], 9990));
+        Stage::new(Clock::start(), tables, script::day().unwrap(), addr, DevCerts { folder: PathBuf::new() }, 1, None)
+    }
+
+    fn glance(cursor: (usize, usize)) -> Glance {
+        Glance {
+            now_micros: 12_000_000,
+            began_micros: 0,
+            address: "127.0.0.1:9990".into(),
+            engine: EngineGlance::Ready,
+            cursor,
+            paused: false,
+            draining: false,
+            unconfirmed: 0,
+        }
+    }
+
+    #[test]
+    fn the_page_fits_every_terminal_and_always_shows_the_longest_wait_and_the_keys() {
+        let stage = stage();
+        let snapshot = Snapshot::of(Arc::clone(&stage.tables));
+        let floor = Floor::of(&stage.tables);
+        for (at, row) in stage.rows.iter().enumerate() {
+            let n = stage.score().sent(at, row.hand_offs_today(&stage.tables), at as u64);
+            let contact = row.contact(row.trunk(0), &stage.reference(n));
+            let decision = record(&stage.tables, &route(&snapshot, &contact, crate::units::Timestamp::default()));
+            stage.score().decided(n, &Arc::new(decision), Verdict::Led);
+        }
+        for size in [(80, 24), (100, 30), (130, 40), (200, 60)] {
+            let lines = page(&stage, &floor, &stage.score(), &glance((0, 0)), size);
+            assert_eq!(lines.len(), size.1);
+            let page = lines.iter().map(Line::bare).collect::<Vec<_>>().join("\n");
+            assert!(page.lines().all(|line| columns_of(line) <= size.0), "{size:?}\n{page}");
+            let oldest = &stage.rows[0].place;
+            for part in [&format!("Longest waiting: 12.0 s  {oldest}"), "with Najda", "kill -9 the engine", "Whole country", "SEA "] {
+                assert!(page.contains(part), "{part} is missing in {size:?}:\n{page}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_room_has_a_cell_and_the_cursor_reaches_it() {
+        let stage = stage();
+        let floor = Floor::of(&stage.tables);
+        let mut seen: Vec<DispatcherId> = floor.rows.iter().flat_map(|row| row.cells.iter().flatten()).copied().collect();
+        seen.sort_unstable();
+        let all: Vec<DispatcherId> = stage.tables.dispatchers.rows.iter().map(|row| row.id).collect();
+        assert_eq!(seen, all);
+        for (at, row) in floor.rows.iter().enumerate() {
+            for column in (0..row.cells.len()).filter(|column| !row.cells[*column].is_empty()) {
+                let mut cursor = (0, 0);
+                while cursor.0 < at && floor.moved(cursor, 1, 0) != cursor {
+                    cursor = floor.moved(cursor, 1, 0);
+                }
+                while cursor.1 < column && floor.moved(cursor, 0, 1) != cursor {
+                    cursor = floor.moved(cursor, 0, 1);
+                }
+                assert_eq!(cursor, (at, column));
+            }
+        }
+    }
+
+    #[test]
+    fn a_dark_room_says_so_in_its_cell_and_below() {
+        let stage = stage();
+        let floor = Floor::of(&stage.tables);
+        stage.score().rooms.entry(floor.at((0, 0))[0]).or_default().killed = true;
+        let lines = page(&stage, &floor, &stage.score(), &glance((0, 0)), (80, 24));
+        let page = lines.iter().map(Line::bare).collect::<Vec<_>>().join("\n");
+        assert!(page.contains("DARK 0") && page.contains("k lights it again"), "{page}");
+    }
 }

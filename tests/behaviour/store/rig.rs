@@ -23,7 +23,7 @@ pub fn partition() -> Partition {
 
 /// An entry whose every field depends on its number.
 pub fn entry(seq: u64) -> Entry {
-    let contact = (seq % 4 != 0).then_some(ContactId(u128::from(seq) << 70 | 7));
+    let contact = (!seq.is_multiple_of(4)).then_some(ContactId(u128::from(seq) << 70 | 7));
     let bytes = (0..seq % 300).map(|index| (index ^ seq) as u8).collect();
     Entry { seq, at: Timestamp::from_micros(seq * 1_001), contact, kind: (seq % 12) as u8, bytes }
 }

@@ -38,7 +38,7 @@ use self::fault::{Fault, is_damage};
 use self::folder::Held;
 use self::inbox::{Bounds, Inbox};
 pub use self::projection::{Progress, Project};
-use self::projection::{Projector, find, rebuild};
+use self::projection::{Projector, find, lag, rebuild};
 use self::writer::{Mover, Writer};
 use super::ledger::Tip;
 use crate::journal::chain::Verified;
@@ -256,6 +256,22 @@ impl JournalReader {
     /// As [`EmbeddedStore::find`].
     pub fn find(&self, query: &Query) -> Result<Vec<ContactRow>, StoreError> {
         find(self.archive.folder(), query)
+    }
+
+    /// The sequence number of a partition's newest entry; 0 when it holds none.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub fn last_seq(&self, partition: Partition) -> Result<u64, StoreError> {
+        self.archive.last_seq(partition)
+    }
+
+    /// Entries that the searchable rows are behind by; `None` when there are no rows that this version can read.
+    ///
+    /// # Errors
+    /// The disk fails.
+    pub fn projection_lag(&self) -> Result<Option<u64>, StoreError> {
+        lag(&self.archive)
     }
 
     /// Throws the searchable rows away and makes them again, telling `progress` after each step.

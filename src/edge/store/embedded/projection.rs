@@ -3,6 +3,7 @@
 //! A thread fills it from the log behind the commits and yields to them. It is not synced at each step: after a power cut it takes up
 //! where its own last transaction stands, and if it is damaged or of another version it is thrown away and made again.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -293,6 +294,36 @@ fn row_of(row: &Row<'_>) -> rusqlite::Result<ContactRow> {
         seat: name(13)?.zip(name(14)?).map(|(dispatcher, seat)| Seat { dispatcher, seat }),
         ending: name(15)?,
     })
+}
+
+/// Entries of the log that the rows do not show yet; `None` when there are no rows of this version.
+pub(super) fn lag(archive: &Archive) -> Result<Option<u64>, StoreError> {
+    let path = path_of(archive.folder());
+    if !path.exists() {
+        return Ok(None);
+    }
+    let read = || -> rusqlite::Result<Option<BTreeMap<u16, i64>>> {
+        let conn = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        conn.busy_timeout(REST)?;
+        let format: u32 = conn.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        if format != FORMAT {
+            return Ok(None);
+        }
+        let mut all = conn.prepare("SELECT partition, next_seq FROM positions")?;
+        all.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<rusqlite::Result<_>>().map(Some)
+    };
+    let positions = match read() {
+        Ok(Some(positions)) => positions,
+        Ok(None) => return Ok(None),
+        Err(error) if is_damage(&error) => return Ok(None),
+        Err(error) => return Err(Fault::of("read the searchable rows", &error).into_error()),
+    };
+    let mut lag = 0;
+    for partition in archive.partitions() {
+        let shown = positions.get(&partition.number()).map_or(0, |next| next.cast_unsigned().saturating_sub(1));
+        lag += archive.last_seq(partition)?.saturating_sub(shown);
+    }
+    Ok(Some(lag))
 }
 
 // --- filling ---

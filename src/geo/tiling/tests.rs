@@ -1,3 +1,5 @@
+//! Tilings of a few metres, drawn by hand, and random ones against counting.
+
 use super::*;
 
 /// Positions are given in units of about a metre (90 units of 1e-7 degree) near the equator.
@@ -63,7 +65,7 @@ fn an_overlap_is_found_with_its_area() {
 #[test]
 fn an_enclosed_place_of_nobody_is_a_gap_and_an_open_bay_is_not() {
     let u = ring(&[(0, 0), (3000, 0), (3000, 1000), (2000, 1000), (2000, 500), (1000, 500), (1000, 1000), (0, 1000)]);
-    let bay = [outline(0, &[&[u.clone()]])];
+    let bay = [outline(0, &[core::slice::from_ref(&u)])];
     assert!(faults(&bay, 1).is_empty());
     let closed = [outline(0, &[&[u]]), outline(1, &[&[rectangle(0, 1000, 3000, 2000)]])];
     let inspection = inspect(&closed, 1);
@@ -76,7 +78,8 @@ fn an_enclave_within_an_enclave_tiles_and_its_ring_of_nobody_is_measured_without
     let outer = rectangle(0, 0, 9000, 9000);
     let hole = rectangle(3000, 3000, 6000, 6000);
     let island = rectangle(4000, 4000, 5000, 5000);
-    let filled = [outline(0, &[&[outer.clone(), hole.clone()], &[island.clone()]]), outline(1, &[&[hole.clone(), island.clone()]])];
+    let filled =
+        [outline(0, &[&[outer.clone(), hole.clone()], core::slice::from_ref(&island)]), outline(1, &[&[hole.clone(), island.clone()]])];
     assert!(faults(&filled, 1).is_empty());
     let missing = [outline(0, &[&[outer, hole], &[island]])];
     let inspection = inspect(&missing, 1);
@@ -163,7 +166,7 @@ fn repeated_vertices_do_not_shift_where_a_node_goes() {
 #[test]
 fn vertices_of_one_area_never_melt_into_each_other() {
     let detailed = ring(&[(0, 0), (1000, 0), (1000, 500), (1001, 501), (1000, 502), (1000, 1000), (0, 1000)]);
-    let mut outlines = [outline(0, &[&[detailed.clone()]])];
+    let mut outlines = [outline(0, &[core::slice::from_ref(&detailed)])];
     assert_eq!(snap(&mut outlines, 10), Snapping::default());
     assert_eq!(outlines[0].polygons[0][0], detailed);
 }

@@ -1,0 +1,256 @@
+//! `najda config check`, and the file that `najda serve --config` reads.
+//!
+//! Paths in the file are meant from the file's own folder. What a flag says wins over the file; what neither says is the default.
+
+use std::fmt::Write as _;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, Subcommand};
+use serde::Deserialize;
+
+use crate::client::Identity;
+use crate::edge::tables::load_or_shipped;
+use crate::edge::tokens::{TOKENS_FILE, Tokens};
+use crate::limits::JOURNAL_WAIT_MICROS_MAX;
+
+/// Check configurations.
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    Check(CheckArgs),
+}
+
+/// Check the configuration of an engine without starting it.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:
+  najda config check /etc/najda/najda.toml && systemctl restart najda
+
+A configuration, every line of which may be left out:
+  listen = \"0.0.0.0:9990\"                # UDP, gateways and consoles
+  http = \"0.0.0.0:9991\"                  # TCP, apps, ops and metrics; off when left out
+  certs = \"certs\"                        # from this file's folder
+  state = \"/var/lib/najda\"
+  tables = \"uae.tables\"                  # the shipped set when left out
+  journal_wait_micros_max = 100000       # then a gateway hears Overdue
+  [threads]
+  workers = 4                            # of the doors; one for each core when left out
+  blocking_max = 16                      # for reading tables
+  name = \"najda-doors\"
+
+Ends with 0 when an engine can start with it, with 1 when not.")]
+pub struct CheckArgs {
+    file: PathBuf,
+}
+
+/// # Errors
+/// The file cannot be read.
+pub fn run(command: &ConfigCommand) -> Result<ExitCode> {
+    let ConfigCommand::Check(args) = command;
+    let text = std::fs::read_to_string(&args.file).with_context(|| format!("reading {}", args.file.display()))?;
+    let defects = match FileConfig::parse(&text, folder_of(&args.file)) {
+        Ok(config) => config.defects(&text),
+        Err(defect) => vec![defect],
+    };
+    for defect in &defects {
+        println!("{}", defect.line(&args.file));
+    }
+    if defects.is_empty() {
+        println!("{}: an engine can start with it", args.file.display());
+        return Ok(ExitCode::SUCCESS);
+    }
+    Ok(ExitCode::FAILURE)
+}
+
+/// What is wrong, where, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigDefect {
+    /// Counting from 1; 0 when it is about something that is not there.
+    pub row: usize,
+    pub what: String,
+    pub remedy: String,
+}
+
+impl ConfigDefect {
+    fn line(&self, file: &Path) -> String {
+        let mut text = file.display().to_string();
+        if self.row > 0 {
+            let _ = write!(text, ":{}", self.row);
+        }
+        let _ = write!(text, ": {}\n    -> {}", self.what, self.remedy);
+        text
+    }
+}
+
+/// The file.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct FileConfig {
+    pub listen: Option<SocketAddr>,
+    pub http: Option<SocketAddr>,
+    pub certs: Option<PathBuf>,
+    pub state: Option<PathBuf>,
+    pub tables: Option<PathBuf>,
+    pub journal_wait_micros_max: Option<u64>,
+    #[serde(default)]
+    pub threads: Threads,
+}
+
+/// The threads of the doors. The engine, its journal and its reclaimer have one thread each.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct Threads {
+    pub workers: Option<usize>,
+    pub blocking_max: Option<usize>,
+    pub name: Option<String>,
+}
+
+/// An engine without a second of patience or with an hour's is a slip of the pen.
+const JOURNAL_WAIT_MICROS: std::ops::RangeInclusive<u64> = 1_000..=10 * 1_000_000;
+const THREADS: std::ops::RangeInclusive<usize> = 1..=1_024;
+/// What Linux shows of a thread's name, less the number.
+const THREAD_NAME_BYTES_MAX: usize = 15;
+
+impl FileConfig {
+    /// Reads a file, for `serve`.
+    ///
+    /// # Errors
+    /// It cannot be read, or the first defect of it.
+    pub fn read(file: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
+        match Self::parse(&text, folder_of(file)).and_then(|config| config.ranges(&text).into_iter().next().map_or(Ok(config), Err)) {
+            Ok(config) => Ok(config),
+            Err(defect) => bail!("{}", defect.line(file)),
+        }
+    }
+
+    /// Reads a text whose paths are meant from `folder`.
+    ///
+    /// # Errors
+    /// Where it is no TOML, or says something that nobody asks for.
+    pub fn parse(text: &str, folder: &Path) -> Result<Self, ConfigDefect> {
+        let mut config: Self = toml::from_str(text).map_err(|error| defect_of(&error, text))?;
+        for path in [&mut config.certs, &mut config.state, &mut config.tables].into_iter().flatten() {
+            *path = folder.join(&*path);
+        }
+        Ok(config)
+    }
+
+    /// What keeps an engine from starting with it.
+    fn defects(&self, text: &str) -> Vec<ConfigDefect> {
+        let mut defects = self.ranges(text);
+        let mut defect = |key: &str, what: String, remedy: String| defects.push(ConfigDefect { row: row_of(text, key), what, remedy });
+        let certs = self.certs.clone().unwrap_or_else(|| PathBuf::from(super::serve::CERTS));
+        if let Err(error) = Identity::from_folder(&certs, "server") {
+            defect(
+                "certs",
+                error.to_string(),
+                format!("put ca.pem, server.pem and server.key into {}, or name their folder", certs.display()),
+            );
+        } else if let Err(error) = Tokens::read(&certs.join(TOKENS_FILE)) {
+            defect("certs", error.to_string(), "mend the row or take it out".into());
+        }
+        if let Err(error) = load_or_shipped(self.tables.as_deref()) {
+            defect("tables", error.to_string(), "`najda tables check` names every defect with its remedy".into());
+        }
+        let state = self.state.clone().unwrap_or_else(|| PathBuf::from(super::serve::STATE));
+        let nearest = state.ancestors().find(|folder| folder.exists());
+        if !nearest.is_some_and(Path::is_dir) && nearest.is_some() {
+            defect("state", format!("{} is no folder", state.display()), "name a folder for the engine's state".into());
+        }
+        defects
+    }
+
+    /// Values that no engine could want.
+    fn ranges(&self, text: &str) -> Vec<ConfigDefect> {
+        let mut defects = Vec::new();
+        let mut defect = |key: &str, what: String, remedy: String| defects.push(ConfigDefect { row: row_of(text, key), what, remedy });
+        if let Some(micros) = self.journal_wait_micros_max.filter(|micros| !JOURNAL_WAIT_MICROS.contains(micros)) {
+            let (least, most) = (JOURNAL_WAIT_MICROS.start(), JOURNAL_WAIT_MICROS.end());
+            let what = format!("`journal_wait_micros_max` is {micros}: microseconds, {least} to {most}");
+            defect("journal_wait_micros_max", what, format!("leave it out for {JOURNAL_WAIT_MICROS_MAX}"));
+        }
+        for (key, count) in [("workers", self.threads.workers), ("blocking_max", self.threads.blocking_max)] {
+            if let Some(count) = count.filter(|count| !THREADS.contains(count)) {
+                let what = format!("`threads.{key}` is {count}: {} to {}", THREADS.start(), THREADS.end());
+                defect(key, what, "leave it out for the number of cores".into());
+            }
+        }
+        let bad =
+            |name: &&String| name.is_empty() || name.len() > THREAD_NAME_BYTES_MAX || !name.bytes().all(|byte| byte.is_ascii_graphic());
+        if let Some(name) = self.threads.name.as_ref().filter(bad) {
+            let what = format!("`threads.name` is {name:?}: 1 to {THREAD_NAME_BYTES_MAX} visible ASCII characters");
+            defect("name", what, "choose a short name that a process list can show".into());
+        }
+        defects
+    }
+}
+
+fn folder_of(file: &Path) -> &Path {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn defect_of(error: &toml::de::Error, text: &str) -> ConfigDefect {
+    let row = error.span().map_or(0, |span| text.get(..span.start).map_or(0, |before| before.matches('\n').count() + 1));
+    let what = error.message().to_owned();
+    let remedy = if what.starts_with("unknown field") {
+        "correct the name or take the line out; `najda config check --help` shows every name"
+    } else if what.contains("socket address") {
+        "write HOST:PORT with an address in digits, as \"0.0.0.0:9990\""
+    } else {
+        "`najda config check --help` shows how it is written"
+    };
+    ConfigDefect { row, what, remedy: remedy.to_owned() }
+}
+
+/// The line that sets a key; 0 when none does.
+fn row_of(text: &str, key: &str) -> usize {
+    let sets = |line: &str| line.trim_start().strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with('='));
+    text.lines().position(sets).map_or(0, |index| index + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<FileConfig, ConfigDefect> {
+        FileConfig::parse(text, Path::new("/etc/najda"))
+    }
+
+    #[test]
+    fn every_key_is_read_and_paths_are_from_the_files_folder() {
+        let config = parse(
+            "listen = \"0.0.0.0:9990\"\nhttp = \"[::1]:9991\"\ncerts = \"certs\"\nstate = \"/var/lib/najda\"\ntables = \"uae.tables\"
+             journal_wait_micros_max = 50000\n[threads]\nworkers = 4\nblocking_max = 8\nname = \"doors\"",
+        )
+        .unwrap();
+        assert_eq!(config.certs.as_deref(), Some(Path::new("/etc/najda/certs")));
+        assert_eq!(config.state.as_deref(), Some(Path::new("/var/lib/najda")));
+        assert_eq!(config.tables.as_deref(), Some(Path::new("/etc/najda/uae.tables")));
+        assert_eq!((config.threads.workers, config.threads.blocking_max), (Some(4), Some(8)));
+        assert_eq!(parse(""), Ok(FileConfig::default()));
+    }
+
+    #[test]
+    fn a_defect_names_its_line_and_a_remedy() {
+        for (text, row, says) in [
+            ("listen = \"0.0.0.0:1\"\nlissten = \"x\"", 2, "unknown field `lissten`"),
+            ("\n\nlisten = \"everywhere\"", 3, "socket address"),
+            ("workers = 4", 1, "unknown field `workers`"),
+            ("[threads]\nworkers = \"many\"", 2, "expected"),
+            ("a = = 1", 1, ""),
+        ] {
+            let defect = parse(text).unwrap_err();
+            assert_eq!(defect.row, row, "{defect:?}");
+            assert!(defect.what.contains(says) && !defect.remedy.is_empty(), "{defect:?}");
+        }
+    }
+
+    #[test]
+    fn a_value_that_no_engine_could_want_is_a_defect_on_its_line() {
+        let text = "journal_wait_micros_max = 5\n[threads]\nworkers = 0\nname = \"a name that is too long\"";
+        let rows: Vec<usize> = parse(text).unwrap().ranges(text).iter().map(|defect| defect.row).collect();
+        assert_eq!(rows, [1, 3, 4]);
+    }
+}

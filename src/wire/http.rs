@@ -1,0 +1,112 @@
+//! The JSON of the HTTP door: values to text and back, no sockets.
+//!
+//! | request | who | body | answers |
+//! | --- | --- | --- | --- |
+//! | `POST /v1/contacts` | gateway | [`contact_json`](super::contact_json) | 201 or 202 [`ContactAnswer`] |
+//! | `POST /v1/tables` | ops | a compiled table set | 200 [`Published`] |
+//! | `POST /v1/dispatchers/{id}/state` | ops | [`StateAsked`] | 200 [`StateSet`] |
+//!
+//! Whatever is refused is answered with [`Refused`].
+
+use serde::{Deserialize, Serialize};
+
+use super::decision_json::DecisionJson;
+use crate::deliver::Target;
+use crate::units::ContactId;
+
+/// What became of a contact.
+#[derive(Debug, Serialize)]
+pub struct ContactAnswer<'d> {
+    /// The engine's id of the contact; of the first one when this is a repetition.
+    pub contact: String,
+    /// The journal holds it. While this is false it is being delivered all the same: send the same body again to learn more.
+    pub durable: bool,
+    /// The same contact came before.
+    pub duplicate: bool,
+    /// Where a voice call goes, in order.
+    pub targets: Vec<TargetJson<'d>>,
+    #[serde(flatten)]
+    pub decision: DecisionJson<'d>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct TargetJson<'d> {
+    pub dispatcher: &'d str,
+    pub service: &'d str,
+    pub uri: &'d str,
+}
+
+impl<'d> ContactAnswer<'d> {
+    /// `id` is the engine's, `known_as` the id it had before when it is a repetition.
+    pub fn new(id: ContactId, known_as: Option<ContactId>, targets: &'d [Target], decision: DecisionJson<'d>) -> Self {
+        let stands = known_as.unwrap_or(id);
+        let target =
+            |target: &'d Target| TargetJson { dispatcher: target.dispatcher.as_str(), service: target.service.word(), uri: &target.uri };
+        Self {
+            contact: stands.to_string(),
+            durable: known_as.is_some(),
+            duplicate: stands != id,
+            targets: targets.iter().map(target).collect(),
+            decision,
+        }
+    }
+}
+
+/// Why something was not done, and what to do about it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    pub error: String,
+    pub remedy: String,
+}
+
+/// A table set is in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Published {
+    pub name: String,
+    pub tables: String,
+    /// The first snapshot with this set.
+    pub snapshot: u64,
+    /// It was in force already; nothing was done.
+    pub unchanged: bool,
+}
+
+/// The state that a dispatcher should have: `active`, `diverting`, `full`, `unreachable` or `closed`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StateAsked {
+    pub state: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StateSet {
+    pub dispatcher: String,
+    pub state: String,
+    pub snapshot: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decision::DecisionRecord;
+
+    #[test]
+    fn an_answer_says_whether_the_journal_holds_it_and_whether_it_came_before() {
+        let record = DecisionRecord::default();
+        let answer = |known_as| {
+            let answer = ContactAnswer::new(ContactId(7), known_as, &[], DecisionJson::new("a", &record, None));
+            serde_json::to_value(answer).unwrap()
+        };
+        let is = |answer: &serde_json::Value| (answer["durable"].as_bool().unwrap(), answer["duplicate"].as_bool().unwrap());
+        assert_eq!(is(&answer(None)), (false, false));
+        assert_eq!(is(&answer(Some(ContactId(7)))), (true, false));
+        let again = answer(Some(ContactId(3)));
+        assert_eq!(is(&again), (true, true));
+        assert_eq!((again["contact"].as_str(), again["id"].as_str()), (Some(ContactId(3).to_string().as_str()), Some("a")));
+    }
+
+    #[test]
+    fn a_state_with_a_word_too_many_is_refused() {
+        assert!(serde_json::from_str::<StateAsked>(r#"{"state":"full"}"#).is_ok());
+        assert!(serde_json::from_str::<StateAsked>(r#"{"state":"full","until":"noon"}"#).is_err());
+    }
+}
