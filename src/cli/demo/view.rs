@@ -139,7 +139,7 @@ fn head(stage: &Stage, glance: &Glance, width: usize) -> Line {
 }
 
 fn longest(stage: &Stage, score: &Score, glance: &Glance) -> Line {
-    let line = match score.longest_waiting() {
+    match score.longest_waiting() {
         None => Line::text(Look::Plain, "Longest waiting: ").with(Look::Good, "nobody"),
         Some(seen) => {
             let waited = glance.now_micros.saturating_sub(seen.sent_micros);
@@ -153,8 +153,7 @@ fn longest(stage: &Stage, score: &Score, glance: &Glance) -> Line {
             let room = lead.map_or(String::new(), |lead| format!(", for {}", lead.dispatcher));
             Line::text(Look::Plain, "Longest waiting: ").with(look, wait_of(waited)).with(Look::Plain, format!("  {place}{room}"))
         }
-    };
-    line
+    }
 }
 
 fn figures(score: &Score, width: usize) -> Line {
