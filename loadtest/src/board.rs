@@ -125,6 +125,7 @@ pub struct Board {
     pub ended: Notify,
     ended_count: AtomicU64,
     sent_count: AtomicU64,
+    durable_count: AtomicU64,
 }
 
 pub fn histogram() -> Histogram<u64> {
@@ -148,6 +149,7 @@ impl Board {
             ended: Notify::new(),
             ended_count: AtomicU64::new(0),
             sent_count: AtomicU64::new(0),
+            durable_count: AtomicU64::new(0),
         }
     }
 
@@ -169,6 +171,12 @@ impl Board {
 
     pub fn ended_count(&self) -> u64 {
         self.ended_count.load(Ordering::Relaxed)
+    }
+
+    /// Contacts sent whose gateway has not heard that they are durable.
+    pub fn unconfirmed_count(&self) -> u64 {
+        let durable = self.durable_count.load(Ordering::Relaxed);
+        self.sent_count().saturating_sub(durable)
     }
 
     pub fn ending_count(&self, ending: Ending) -> u64 {
@@ -256,7 +264,7 @@ impl Board {
 
     /// A console shows it. Before the journal holds it, an id may die with the engine.
     pub fn offered(&self, index: usize, contact: ContactId, confirmed: bool, received: Timestamp, now: u64) {
-        self.events.offers.fetch_add(1, Ordering::Relaxed);
+        self.events.offers.fetch_add(u64::from(index >= self.alone.len()), Ordering::Relaxed);
         if confirmed || !self.crashes {
             self.promised(index, contact, "offered as two contacts");
         }
@@ -272,6 +280,7 @@ impl Board {
     pub fn durable(&self, index: usize, contact: ContactId, now: u64) {
         self.promised(index, contact, "durable as two contacts");
         if self.mark(index, Mark::Durable) {
+            self.durable_count.fetch_add(1, Ordering::Relaxed);
             self.step(index, Step::Durable, now);
         }
     }

@@ -43,11 +43,13 @@ pub async fn relay(certs: &Path) -> Result<()> {
 
 async fn relay_one(connection: Connection, out: Arc<Mutex<Option<SendStream>>>) -> Result<()> {
     let data = connection.handshake_data().and_then(|any| any.downcast::<HandshakeData>().ok());
-    let (send, mut recv) = connection.accept_bi().await?;
+    let (mut send, mut recv) = connection.accept_bi().await?;
     if data.and_then(|data| data.protocol).as_deref() == Some(ALPN_CONSOLE) {
-        *out.lock().await = Some(send);
-        // Its own direction stays silent; it ends with the connection.
-        let _ = recv.read(&mut [0; MESSAGE_BYTES]).await;
+        let mut out = out.lock().await;
+        // The receiver waits for this byte, so that no message comes before there is somebody to have it.
+        send.write_all(&[0]).await?;
+        *out = Some(send);
+        drop(out);
         connection.closed().await;
         return Ok(());
     }
@@ -72,13 +74,11 @@ pub struct TwoHops {
 
 impl TwoHops {
     pub async fn connect(addr: SocketAddr, identity: &Identity) -> Result<Self> {
-        let (receiving, mut hello, receiver) = open(addr, identity, ALPN_CONSOLE).await?;
+        let (receiving, mut hello, mut receiver) = open(addr, identity, ALPN_CONSOLE).await?;
         hello.write_all(&[0]).await?;
+        receiver.read_exact(&mut [0]).await?;
         let (sending, sender, _) = open(addr, identity, ALPN_GATEWAY).await?;
-        let mut hops = Self { sender, receiver, _connections: [receiving, sending] };
-        // The first message may overtake the receiver's hello; then the relay ends and the read below says so.
-        hops.once().await?;
-        Ok(hops)
+        Ok(Self { sender, receiver, _connections: [receiving, sending] })
     }
 
     /// Nanoseconds from the write to the whole message at the other end.

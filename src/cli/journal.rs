@@ -127,8 +127,8 @@ fn query(args: &QueryArgs) -> Result<ExitCode> {
         None => bail!("the journal has no searchable rows; `najda journal rebuild --dir {}` makes them", args.dir.display()),
         Some(0) => {}
         Some(behind) => eprintln!(
-            "najda: the searchable rows are {behind} entries behind; a running engine catches up by itself, \
-            else `najda journal rebuild --dir {}`",
+            "najda: the searchable rows are {behind} entries behind; a running engine catches up by itself, else \
+             `najda journal rebuild --dir {}`",
             args.dir.display()
         ),
     }

@@ -82,6 +82,11 @@ impl Core {
         self.counters.written_again += 1;
         let (at, contact) = (life.arrived, life.id);
         let first = self.decision_of_shares(life);
+        if has_stray_share(life) {
+            // The decision in force would drop a share that people have had in hands: it is written with that share in it.
+            life.decision = Arc::clone(&first);
+            life.parts.iter_mut().for_each(|part| part.outdated = false);
+        }
         let moved_on = *first != *life.decision;
         life.arrived_seq = self.append(Fact::Arrived { at, contact: Arc::clone(&life.contact), decision: first, states: Vec::new() }, out);
         if self.receipts.is_lost(life.began_seq) {
@@ -183,4 +188,10 @@ impl Core {
         };
         part.neighbours.iter().map(again).collect()
     }
+}
+
+/// Somebody took a share, the decision then named its service no more, and it was given back.
+fn has_stray_share(life: &Life) -> bool {
+    let named = |part: &Part| life.decision.services.iter().any(|assigned| assigned.service == part.service);
+    life.parts.iter().any(|part| !part.is_touched() && !named(part))
 }

@@ -5,7 +5,8 @@
 //! which incident types are spoken of and what was denied.
 //!
 //! How a term is written (column `term`):
-//! - Words parted by spaces. `crash*` is every word that begins with `crash`. `_` is a gap of up to [`GAP_WORDS_MAX`] words.
+//! - Words parted by spaces. `crash*` is every word that begins with `crash`. `_` is a gap of up to [`GAP_WORDS_MAX`] words, never
+//!   of a `break` or a negation (`आग नहीं लगी` is not `आग लगी`).
 //! - Filler words (`kind` `filler` or `intensifier`) may stand anywhere inside a term.
 //! - An Arabic word is also found behind its clitics (و ف ب ل ك ال).
 //!
@@ -208,6 +209,7 @@ const FUNCTION: u8 = 8;
 const INTENSE: u8 = 16;
 /// On a word of a text: a comma or stop stands before it.
 const CLAUSE: u8 = 32;
+const DENIES: u8 = 64;
 
 // --- compile ---
 
@@ -358,6 +360,7 @@ impl Draft {
                 Kind::Break => BREAK,
                 Kind::Filler => FILLER,
                 Kind::Intensifier => FILLER | INTENSE,
+                Kind::NegationAfter | Kind::NegationBefore => DENIES,
                 Kind::Or => OR,
                 _ => 0,
             };
@@ -766,7 +769,7 @@ impl<'l> Scan<'l> {
             }
             if flags & FILLER != 0 && open.fillers > 0 {
                 let _ = self.open.try_push(Open { fillers: open.fillers - 1, ..*open });
-            } else if open.gaps > 0 && self.lexicon.nodes.is_gap(open.node) {
+            } else if open.gaps > 0 && flags & (BREAK | DENIES) == 0 && self.lexicon.nodes.is_gap(open.node) {
                 let _ = self.open.try_push(Open { gaps: open.gaps - 1, ..*open });
             }
         }

@@ -1176,6 +1176,24 @@ fn a_loss_keeps_shares_that_the_decision_in_force_no_longer_names() {
     assert_eq!(stage.contacts(), before);
 }
 
+#[test]
+fn a_loss_keeps_a_share_that_was_given_back_after_the_decision_dropped_it() {
+    let mut stage = Stage::new();
+    let police = stage.console("DU-POL", "1");
+    let offers = stage.arrive("a", "AMB: DU-AMB; POL: DU-POL");
+    stage.take(police, offers[1]);
+    stage.evidence("a", words("only ill"));
+    stage.redecide("AMB: DU-AMB");
+    stage.say(police, ConsoleSays::Release { offer: offers[1] });
+    stage.lose();
+    stage.store();
+    stage.store();
+    let before = stage.contacts();
+    assert_eq!(before[0].offers.len(), 2);
+    stage.crash(&usual_rooms());
+    assert_eq!(stage.contacts(), before);
+}
+
 // --- tables and states ---
 
 #[test]

@@ -18,3 +18,4 @@ mod tables_check;
 mod tables_import;
 mod tilings;
 mod demo;
+mod words;

@@ -7,7 +7,6 @@
 //! for another contact under the same reference, a contact's id carries in its random bits a keyed digest of what was sent: equal
 //! bits, equal contact, across restarts too.
 
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -18,7 +17,7 @@ use axum::http::{Request, StatusCode};
 use axum::response::Response;
 use dashmap::DashMap;
 use ring::hmac;
-use tokio::sync::{OwnedSemaphorePermit, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::time::{sleep, timeout};
 
 use super::{Hall, HttpGateway, json, read_body, refused, told};
@@ -239,12 +238,12 @@ struct Ear {
     number: u64,
     contact: ContactId,
     /// The id under which the journal holds it; `None` when it is late.
-    tell: oneshot::Sender<Option<ContactId>>,
+    tell: mpsc::Sender<Option<ContactId>>,
 }
 
 impl Line {
     fn wait(line: Arc<Self>, gateway_ref: &str, contact: ContactId) -> Waiting {
-        let (tell, told) = oneshot::channel();
+        let (tell, told) = mpsc::channel(1);
         let number = line.numbers.fetch_add(1, Ordering::Relaxed);
         line.waiting.entry(gateway_ref.into()).or_default().push(Ear { number, contact, tell });
         Waiting { line, gateway_ref: gateway_ref.into(), number, told }
@@ -266,7 +265,7 @@ impl Line {
         };
         for ear in woken {
             // Who has stopped waiting has its answer.
-            let _ = ear.tell.send(known_as);
+            let _ = ear.tell.try_send(known_as);
         }
     }
 }
@@ -277,14 +276,13 @@ struct Waiting {
     line: Arc<Line>,
     gateway_ref: Box<str>,
     number: u64,
-    told: oneshot::Receiver<Option<ContactId>>,
+    told: mpsc::Receiver<Option<ContactId>>,
 }
 
 impl Waiting {
     /// The id under which the journal holds it, when it does in time.
     async fn heard(mut self, wait: Duration) -> Option<ContactId> {
-        let told = pin!(&mut self.told);
-        timeout(wait, told).await.ok()?.ok()?
+        timeout(wait, self.told.recv()).await.ok()??
     }
 }
 
