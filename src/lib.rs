@@ -3,7 +3,7 @@
 //! The modules below stand in the order a contact meets them, and a module imports only modules listed above it.
 
 // Readers of the source follow these links too.
-#![allow(rustdoc::private_intra_doc_links, rustdoc::redundant_explicit_links, rustdoc::invalid_rust_codeblocks)]
+#![allow(rustdoc::private_intra_doc_links, rustdoc::redundant_explicit_links)]
 
 pub mod manual;
 pub mod units;

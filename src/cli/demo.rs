@@ -31,13 +31,14 @@ use self::score::Summary;
 use self::stage::Stage;
 use self::view::{EngineGlance, Floor, Glance};
 use super::screen::{self, Key, Screen};
+use crate::deliver::Seat;
 use crate::edge;
 use crate::edge::certs::DevCerts;
 use crate::edge::clock::Clock;
 use crate::edge::tls::Role;
 use crate::service::Service;
 use crate::tables::snapshot::Tables;
-use crate::units::DispatcherId;
+use crate::units::{DispatcherId, Name};
 
 /// Demos at least this long have a room with too few people; shorter ones would wait for it at the end.
 const SLOW_ROOM_SECS_MIN: u64 = 15;
@@ -47,6 +48,8 @@ const DRAIN_WAIT: Duration = Duration::from_secs(40);
 const FRAME: Duration = Duration::from_millis(100);
 /// How often plain output says how it goes.
 const PROGRESS: Duration = Duration::from_secs(2);
+/// The name of the people at the terminal, in the certificates that are made for them.
+const YOU: &str = "you";
 /// How long gateways and seats have to connect.
 const CONNECT_WAIT: Duration = Duration::from_secs(20);
 
@@ -157,6 +160,8 @@ async fn demo(args: &DemoArgs, folders: &Folders) -> Result<Summary> {
     let rooms = open_rooms(&stage, &say).await?;
     let gateways = Arc::new(Gateways::open(&stage, CONNECT_WAIT).await?);
     say(&format!("{} rooms and {} gateways are connected", rooms.len(), gateways.count()));
+    let addresses = addresses(&host, folders);
+    addresses.iter().for_each(|line| say(line));
 
     let mut show = Show {
         args,
@@ -165,6 +170,7 @@ async fn demo(args: &DemoArgs, folders: &Folders) -> Result<Summary> {
         rooms,
         host: HostState::Ready(host),
         floor: Floor::of(&stage.tables),
+        addresses,
         cursor: (0, 0),
         draining: false,
     };
@@ -187,7 +193,24 @@ async fn demo(args: &DemoArgs, folders: &Folders) -> Result<Summary> {
 fn roles(rows: &[script::Row], tables: &Tables) -> Vec<Role> {
     let gateways = callers::trunks_of(rows).into_iter().map(|trunk| Role::Gateway { trunk, load_test: false });
     let seats = tables.dispatchers.rows.iter().flat_map(seats_of).map(|seat| Role::Console { seat, load_test: false });
-    gateways.chain(seats).collect()
+    // For whoever watches: a seat in every room, and a look at the metrics.
+    let you = Name::new(YOU).unwrap_or_default();
+    let yours = tables.dispatchers.rows.iter().map(move |row| Seat { dispatcher: row.id, seat: you });
+    let yours = yours.map(|seat| Role::Console { seat, load_test: false });
+    gateways.chain(seats).chain(yours).chain([Role::Ops { name: you }]).collect()
+}
+
+/// What else can be looked at while the demo runs.
+fn addresses(host: &Host, folders: &Folders) -> Vec<String> {
+    let certs = folders.certs();
+    let certs = certs.display();
+    vec![
+        format!("answer yourself: najda console --dispatcher DU-POL --seat {YOU} --connect {} --certs {certs}", host.addr),
+        format!(
+            "metrics: curl --cacert {certs}/ca.pem --cert {certs}/ops-{YOU}.pem --key {certs}/ops-{YOU}.key https://{}/metrics",
+            host.http
+        ),
+    ]
 }
 
 /// The smallest police room that is responsible for an emirate.
@@ -237,6 +260,7 @@ struct Show<'a> {
     rooms: Vec<Room>,
     host: HostState,
     floor: Floor,
+    addresses: Vec<String>,
     cursor: (usize, usize),
     draining: bool,
 }
@@ -338,6 +362,7 @@ impl Show<'_> {
             cursor: self.cursor,
             paused: self.stage.is_paused(),
             draining: self.draining,
+            addresses: self.addresses.clone(),
             unconfirmed: self.gateways.unconfirmed_count(),
         };
         let lines = view::page(&self.stage, &self.floor, &self.stage.score(), &glance, screen.size());

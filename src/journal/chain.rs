@@ -1,6 +1,8 @@
 //! The hash chain: every entry is bound to all that came before it.
 //!
-//!     genesis(partition) -> link(., entry 1) -> link(., entry 2) -> ...
+//! ```text
+//! genesis(partition) -> link(., entry 1) -> link(., entry 2) -> ...
+//! ```
 //!
 //! What it shows: a changed byte, a removed, an added or a moved entry, and which sequence number it happened at. What it does not
 //! show by itself: a cut tail, or a whole chain computed anew by someone who can write the file. For those an [`Anchor`] noted
@@ -42,7 +44,9 @@ impl fmt::Debug for ChainHash {
 ///
 /// The fields have fixed places and the bytes come last with their count, so that no two entries are spelled alike:
 ///
-///     previous 32 | seq 8 | at 8 | contact known 1 | contact 16 | kind 1 | byte count 8 | bytes
+/// ```text
+/// previous 32 | seq 8 | at 8 | contact known 1 | contact 16 | kind 1 | byte count 8 | bytes
+/// ```
 pub fn link(previous: ChainHash, entry: &Entry) -> ChainHash {
     let mut head = [0_u8; 74];
     let contact = entry.contact.map_or(0, |contact| contact.0);

@@ -173,6 +173,8 @@ fn fold(c: char) -> Fold {
         '\0'..='\u{7f}' => Fold::Space,
         '\u{80}'..='\u{24f}' => fold_latin(c),
         '\u{2b0}'..='\u{36f}' => Fold::Drop,
+        // Cyrillic and other enclosing marks that are laid over letters of any script.
+        '\u{483}'..='\u{489}' => Fold::Drop,
         '\u{600}'..='\u{6ff}' => fold_arabic(c),
         '\u{900}'..='\u{97f}' => fold_devanagari(c),
         '\u{980}'..='\u{9ff}' => fold_bengali(c),
@@ -489,7 +491,7 @@ mod tests {
 
     #[test]
     fn spellings_of_one_latin_word_fold_to_one() {
-        check(&["help", "HELP", "Heeeelp!!", "hélp", "ｈｅｌｐ", "𝐡𝐞𝐥𝐩", "h\u{0}elp", "he\u{301}\u{327}lp"]);
+        check(&["help", "HELP", "Heeeelp!!", "hélp", "ｈｅｌｐ", "𝐡𝐞𝐥𝐩", "h\u{0}elp", "he\u{301}\u{327}lp", "h\u{489}e\u{20dd}lp"]);
         check(&["can't breathe", "cant breathe", "can’t  breathe"]);
         check(&["accident", "acident", "ACCIDENT"]);
     }

@@ -351,8 +351,7 @@ fn strange_texts_are_read_and_answered() {
         assert!(decision.lead().is_some(), "{text:?} has a lead");
         assert_eq!(decision, decide(text), "{text:?} is decided the same way twice");
     }
-    // Zalgo with enclosing marks is answered, but not read as words yet.
-    for fire in [&long, strange[7], strange[9], strange[13]] {
+    for fire in [&long, &zalgo, strange[7], strange[9], strange[13]] {
         assert_eq!(services(&decide(fire)).first(), Some(&"civil_defence"), "{fire:?}");
     }
 }
@@ -850,6 +849,7 @@ jet ski broke and my friend is floating far away | coast_guard |
 a guy pulled a gun on the cashier | police |
 baby is choking on a grape | ambulance |
 our helper locked herself in the bathroom and says she will cut herself | police | ambulance
+there was a small fire but we put it out, nobody hurt | civil_defence | -ambulance
 الجيران عندهم نار في البلكونة | civil_defence |
 سيارة صدمت عمود والسايق ما يتحرك | police | ambulance
 جدتي ما ترد علينا وجسمها بارد | ambulance |

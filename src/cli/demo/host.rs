@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -44,7 +44,10 @@ impl Folders {
 #[derive(Debug)]
 pub struct Host {
     folders: Folders,
+    /// Gateways and consoles (QUIC).
     pub addr: SocketAddr,
+    /// Contacts by JSON, metrics and health (HTTPS).
+    pub http: SocketAddr,
     child: Child,
     /// What the engine said when it was ready: `quic=... tables=...`.
     ready: String,
@@ -56,11 +59,13 @@ impl Host {
     /// # Errors
     /// The engine did not start; the end of its log says why.
     pub fn start(folders: &Folders, progress: &dyn Fn(&str)) -> Result<Self> {
-        // The port stays the same over restarts, because gateways and consoles are configured with it.
+        // The ports stay the same over restarts, because gateways and consoles are configured with them.
         let free = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|socket| socket.local_addr());
         let addr = free.context("finding a free UDP port on this machine")?;
-        let (child, ready) = spawn(folders, addr, progress)?;
-        Ok(Self { folders: folders.clone(), addr, child, ready })
+        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
+        let http = free.context("finding a free TCP port on this machine")?;
+        let (child, ready) = spawn(folders, addr, http, progress)?;
+        Ok(Self { folders: folders.clone(), addr, http, child, ready })
     }
 
     /// One of the figures the engine said when it was ready.
@@ -79,7 +84,7 @@ impl Host {
     pub fn kill_and_restart(&mut self, progress: &dyn Fn(&str)) -> Result<()> {
         self.child.kill().context("killing the engine")?;
         self.child.wait().context("waiting for the killed engine")?;
-        let (child, ready) = spawn(&self.folders, self.addr, progress)?;
+        let (child, ready) = spawn(&self.folders, self.addr, self.http, progress)?;
         (self.child, self.ready) = (child, ready);
         Ok(())
     }
@@ -115,13 +120,15 @@ impl Drop for Host {
     }
 }
 
-fn spawn(folders: &Folders, addr: SocketAddr, progress: &dyn Fn(&str)) -> Result<(Child, String)> {
+fn spawn(folders: &Folders, addr: SocketAddr, http: SocketAddr, progress: &dyn Fn(&str)) -> Result<(Child, String)> {
     let program = std::env::current_exe().context("finding this program")?;
     let log = File::options().create(true).append(true).open(folders.log()).context("opening the engine's log")?;
     let mut child = Command::new(program)
         .arg("serve")
         .arg("--listen")
         .arg(addr.to_string())
+        .arg("--http")
+        .arg(http.to_string())
         .arg("--certs")
         .arg(folders.certs())
         .arg("--state")

@@ -13,6 +13,8 @@ use crate::units::DispatcherId;
 /// A wait from which the clock is yellow, and from which it is red, in microseconds.
 const WAIT_LONG: u64 = 3_000_000;
 const WAIT_TOO_LONG: u64 = 10_000_000;
+/// Pages at least this high also show what else can be looked at.
+const ADDRESSES_ROWS_MIN: usize = 30;
 /// Columns of a room's cell, and of the names before them.
 const CELL: usize = 12;
 const NAME: usize = 16;
@@ -95,6 +97,8 @@ pub struct Glance {
     pub draining: bool,
     /// Contacts that gateways keep because the journal has not confirmed them.
     pub unconfirmed: usize,
+    /// What else can be looked at.
+    pub addresses: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,13 +115,13 @@ pub fn page(stage: &Stage, floor: &Floor, score: &Score, glance: &Glance, (width
     lines.push(room_detail(stage, floor, score, glance, width));
     lines.push(Line::new());
     lines.push(contact_titles(width));
-    let count = height.saturating_sub(lines.len() + 2);
+    let addresses = if height >= ADDRESSES_ROWS_MIN { glance.addresses.as_slice() } else { &[] };
+    let below = 2 + addresses.len();
+    let count = height.saturating_sub(lines.len() + below);
     let contacts = score.recent.iter().rev().take(count).filter_map(|n| score.contacts.get(*n));
     lines.extend(contacts.map(|seen| contact(stage, seen, glance.now_micros, width)));
-    while lines.len() + 2 < height {
-        lines.push(Line::new());
-    }
-    lines.truncate(height.saturating_sub(2));
+    lines.resize(height.saturating_sub(below), Line::new());
+    lines.extend(addresses.iter().map(|text| Line::new().column(Look::Dim, text, width)));
     lines.push(Line::text(Look::Warning, score.news.back().cloned().unwrap_or_default()));
     lines.push(keys(glance, width));
     lines
@@ -374,6 +378,7 @@ mod tests {
             paused: false,
             draining: false,
             unconfirmed: 0,
+            addresses: vec!["answer yourself: ".to_owned() + &"x".repeat(300)],
         }
     }
 

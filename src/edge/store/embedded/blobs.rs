@@ -2,7 +2,9 @@
 //!
 //! Files and not rows: a table set of a hundred megabytes inside the log would hold up every commit behind it.
 //!
-//!     "NAJDA-B1" 8 | SHA-256 of the bytes 32 | bytes
+//! ```text
+//! "NAJDA-B1" 8 | SHA-256 of the bytes 32 | bytes
+//! ```
 
 use std::fs::{self, File};
 use std::io::{self, Read};

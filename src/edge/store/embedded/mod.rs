@@ -1,11 +1,13 @@
 //! The journal in files of this machine.
 //!
-//!     <folder>/                    0700, its files 0600
-//!         lock                     held by the process that writes the journal
-//!         journal-000001.db        the log, oldest first; the next begins when one is full or its disk failed
-//!         projection.db            the searchable rows; may be deleted, is made again
-//!         projection.lock          held by the process that writes the rows
-//!         blobs/<name>.blob        table sets and checkpoints
+//! ```text
+//! <folder>/                    0700, its files 0600
+//!     lock                     held by the process that writes the journal
+//!     journal-000001.db        the log, oldest first; the next begins when one is full or its disk failed
+//!     projection.db            the searchable rows; may be deleted, is made again
+//!     projection.lock          held by the process that writes the rows
+//!     blobs/<name>.blob        table sets and checkpoints
+//! ```
 //!
 //! Three threads: `najda-journal` commits, `najda-mover` moves committed pages into the main file, `najda-projection` fills the rows.
 //!

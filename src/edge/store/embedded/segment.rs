@@ -1,8 +1,10 @@
 //! One file of the journal: an SQLite database with a log table for each partition.
 //!
-//!     journal-000001.db   chains(partition, first_seq, previous_hash)          where this file takes a chain up
-//!                         epochs(partition, epoch, head_seq, head_hash)        who claimed it, and the chain's end at that moment
-//!                         log_0(seq = rowid, at, contact, kind, hash, bytes)   the entries of partition 0, no index
+//! ```text
+//! journal-000001.db   chains(partition, first_seq, previous_hash)          where this file takes a chain up
+//!                     epochs(partition, epoch, head_seq, head_hash)        who claimed it, and the chain's end at that moment
+//!                     log_0(seq = rowid, at, contact, kind, hash, bytes)   the entries of partition 0, no index
+//! ```
 //!
 //! The write-ahead log is synced at every commit (`synchronous = FULL`). Checkpoints are never left to SQLite, because it says nothing
 //! when one of its own fails to sync.

@@ -5,9 +5,11 @@
 //!
 //! What it does when the disk fails:
 //!
-//!     full disk, held lock     the transaction was rolled back; the same file is tried again, ever more rarely
-//!     failed write or sync     the file is never written again; the next file takes up every chain at its last receipt
-//!     meanwhile                nothing is acknowledged, appends wait in the inbox, the engine hears `Failed`
+//! ```text
+//! full disk, held lock     the transaction was rolled back; the same file is tried again, ever more rarely
+//! failed write or sync     the file is never written again; the next file takes up every chain at its last receipt
+//! meanwhile                nothing is acknowledged, appends wait in the inbox, the engine hears `Failed`
+//! ```
 
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
