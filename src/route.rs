@@ -7,7 +7,9 @@ use arrayvec::ArrayVec;
 
 use crate::classify::{Classification, classify};
 use crate::contact::{Contact, Oddity};
-use crate::decision::{Assigned, AssignedRecord, Decision, DecisionRecord, Discrepancy, DispatcherIndex, Neighbour, NeighbourRecord, Step};
+use crate::decision::{
+    Assigned, AssignedRecord, Caller, Decision, DecisionRecord, Discrepancy, DispatcherIndex, Neighbour, NeighbourRecord, Step,
+};
 use crate::limits::SERVICES_MAX;
 use crate::locate::{Located, Water, is_near_sea, locate};
 use crate::service::Service;
@@ -30,7 +32,9 @@ pub fn route(snapshot: &Snapshot, contact: &Contact, now: Timestamp) -> Decision
     let heard = classify(contact, &tables.words);
     let located = locate(snapshot, contact, heard.sea_words, now, &mut decision);
     // A test is decided like any other contact, and then shown to nobody.
-    decision.test = heard.test_urn || is_test_line(tables, contact, now);
+    let line_class = contact.line.as_deref().and_then(|line| tables.identities.line(line, now)).map(|row| row.class);
+    decision.test = heard.test_urn || line_class == Some(LineClass::Test);
+    decision.caller = caller(tables, contact, line_class);
     note_evidence(tables, contact, &heard, &mut decision);
     if decision.test {
         decision.note(Discrepancy::TestCall);
@@ -64,9 +68,11 @@ fn note_oddities(contact: &Contact, decision: &mut Decision) {
     }
 }
 
-fn is_test_line(tables: &Tables, contact: &Contact, now: Timestamp) -> bool {
-    let line = contact.line.as_deref().and_then(|line| tables.identities.line(line, now));
-    line.is_some_and(|row| row.class == LineClass::Test)
+/// Who can be called back, and whether another contact of the line is the same caller.
+fn caller(tables: &Tables, contact: &Contact, class: Option<LineClass>) -> Option<Caller> {
+    let number = tables.identities.callable(contact.line.as_deref()?)?;
+    let is_shared = matches!(class, Some(LineClass::Centre | LineClass::Panel | LineClass::Pilot));
+    Some(Caller { number: Name::new(&number)?, links: !is_shared && !contact.door.is_third_party() })
 }
 
 /// What the evidence was, into the reasons; what was missing, into the discrepancies.
@@ -298,5 +304,6 @@ pub fn record(tables: &Tables, decision: &Decision) -> DecisionRecord {
         interpreter: decision.interpreter,
         text: decision.text,
         quiet: decision.quiet,
+        caller: decision.caller,
     }
 }

@@ -125,9 +125,12 @@ impl Desk {
             ConsoleHears::Closed { offer, .. } | ConsoleHears::Withdrawn { offer } => drop(self.screen.remove(&offer)),
             ConsoleHears::Refused { offer, why } => self.refused(offer, why),
             ConsoleHears::Accepted { .. }
+            | ConsoleHears::Alert { .. }
+            | ConsoleHears::CalledBack { .. }
             | ConsoleHears::CallerHungUp { .. }
             | ConsoleHears::Changed { .. }
-            | ConsoleHears::Confirmed { .. } => {}
+            | ConsoleHears::Confirmed { .. }
+            | ConsoleHears::Proposed { .. } => {}
         }
     }
 

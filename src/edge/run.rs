@@ -321,6 +321,7 @@ fn last_published(facts: &[(u64, Fact)], store: &dyn Store) -> Option<Arc<Tables
 fn rooms_of(tables: &Tables) -> Rooms {
     let rooms = tables.dispatchers.rows.iter().map(|row| Room {
         id: row.id,
+        service: row.service,
         take_micros_max: row.take_micros_max,
         capacity: row.capacity,
         uri: row.uri.clone(),

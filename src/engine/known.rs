@@ -4,19 +4,21 @@
 //! - A contact is found by its content as long as it lives, and for a bounded time and count after its end.
 //! - A key names the newest contact that came under it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::digest::{ContentDigest, KeyDigest};
 use super::life::Life;
 use crate::contact::Contact;
 use crate::deliver::{Ending, Evidence};
 use crate::limits::{CLAIMS_MAX, ENDED_KEPT_MICROS_MAX, ORPHAN_WAIT_MICROS_MAX, SIGNALS_MAX};
-use crate::units::{ContactId, Timestamp};
+use crate::units::{ContactId, Name, Timestamp};
 
 #[derive(Debug)]
 pub(super) struct Known {
     by_key: BTreeMap<KeyDigest, ContactId>,
     by_content: BTreeMap<ContentDigest, ContactId>,
+    /// Live contacts by their caller's number, tests apart.
+    by_line: BTreeSet<(bool, Name, ContactId)>,
     ended: BTreeMap<ContactId, EndedLife>,
     ended_order: VecDeque<(Timestamp, ContactId)>,
     ended_count_max: usize,
@@ -39,6 +41,7 @@ impl Known {
         Self {
             by_key: BTreeMap::new(),
             by_content: BTreeMap::new(),
+            by_line: BTreeSet::new(),
             ended: BTreeMap::new(),
             ended_order: VecDeque::new(),
             ended_count_max,
@@ -64,7 +67,21 @@ impl Known {
         self.ended.len()
     }
 
-    pub fn began(&mut self, contact: ContactId, key: KeyDigest, content: ContentDigest) {
+    /// The live contacts of a line, the newest first.
+    pub fn of_line(&self, test: bool, number: Name) -> impl Iterator<Item = ContactId> + Clone + '_ {
+        self.by_line.range((test, number, ContactId(0))..=(test, number, ContactId(u128::MAX))).rev().map(|(.., id)| *id)
+    }
+
+    pub fn forget_line(&mut self, contact: ContactId, line: Option<(bool, Name)>) {
+        if let Some((test, number)) = line {
+            self.by_line.remove(&(test, number, contact));
+        }
+    }
+
+    pub fn began(&mut self, contact: ContactId, key: KeyDigest, content: ContentDigest, line: Option<(bool, Name)>) {
+        if let Some((test, number)) = line {
+            self.by_line.insert((test, number, contact));
+        }
         self.by_key.insert(key, contact);
         self.by_content.insert(content, contact);
     }

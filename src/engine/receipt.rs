@@ -24,6 +24,7 @@ pub(super) struct Receipt {
 pub(super) enum Promise {
     Accepted(OfferId),
     Arrived(ContactId),
+    CalledBack(OfferId),
     Closed(OfferId),
     Ended(ContactId),
     /// Arrival and end in one: the engine was full. Its life is not kept, so the promise carries its key.

@@ -45,9 +45,10 @@ impl Engine {
                 if let Some(before) = self.lives.get(&life.id) {
                     life.began_seq = before.began_seq;
                     self.core.known.replaced(before.id, before.content);
+                    self.core.known.forget_line(before.id, before.line);
                 }
                 self.core.snapshot = self.core.snapshot.max(decision.snapshot);
-                self.core.remember_life(&life);
+                self.core.remember_life(&mut life);
                 self.lives.insert(life.id, Box::new(life));
             }
             Fact::State { dispatcher, state, .. } => {
@@ -56,14 +57,16 @@ impl Engine {
             }
             Fact::Tables { .. } => self.core.snapshot += 1,
             Fact::Ended { at, contact, ending } => self.read_end(seq, *at, *contact, *ending, ends),
-            Fact::Redecided { contact, .. } | Fact::HungUp { contact, .. } | Fact::Answered { contact, .. } => {
-                self.read_into(seq, *contact, &fact);
-            }
+            Fact::Redecided { contact, .. }
+            | Fact::HungUp { contact, .. }
+            | Fact::Repeated { contact, .. }
+            | Fact::Answered { contact, .. } => self.read_into(seq, *contact, &fact),
             Fact::Asked { offer, .. }
             | Fact::Taken { offer, .. }
             | Fact::Accepted { offer, .. }
             | Fact::Waiting { offer, .. }
             | Fact::Declined { offer, .. }
+            | Fact::CalledBack { offer, .. }
             | Fact::Closed { offer, .. } => self.read_into(seq, offer.contact, &fact),
         }
     }
@@ -81,6 +84,7 @@ impl Engine {
             return;
         };
         self.core.known.life_ended(at, &life, ending, seq);
+        self.core.known.forget_line(contact, life.line);
         let key = life.contact.key.clone();
         if let Some(gateway) = self.core.floor.gateways.get_mut(&key.gateway) {
             gateway.contacts.remove(&contact);
@@ -91,6 +95,9 @@ impl Engine {
     /// Puts every life back on the lists, with time for its people to come back.
     fn go_on(&mut self) {
         let core = &mut self.core;
+        if core.seq > 0 {
+            core.recovering_until = core.now.plus_micros(core.config.recovery_wait_micros_max);
+        }
         for life in self.lives.values_mut() {
             core.resume(life);
         }
@@ -108,9 +115,11 @@ impl Core {
     fn resume(&mut self, life: &mut Life) {
         let due = self.now.plus_micros(self.config.recovery_wait_micros_max);
         let contact = life.id;
+        self.list_callback(life);
         for index in 0..life.parts.len() {
             let Some(part) = life.parts.get_mut(index) else { continue };
             part.opened = true;
+            self.begin_wait(part);
             if part.is_seeking() && part.closed.is_none() {
                 // Nobody sees it now, and that is what the alarm says until somebody does.
                 part.alarm = part.is_untaken().then_some(Alarm::NoSeat);

@@ -4,8 +4,8 @@ use std::ops::Bound::{Excluded, Unbounded};
 
 use super::floor::{RoomIndex, SeatIndex, Session};
 use super::timers::Timer;
-use super::{Engine, Outputs, SessionId};
-use crate::deliver::{AskedWhy, ConsoleHears, Ending, OfferId};
+use super::{Alarm, Engine, Outputs, SessionId};
+use crate::deliver::{AskedWhy, ConsoleHears, OfferId};
 use crate::limits::{CATCH_UP_MAX, CATCH_UP_PAUSE_MICROS, REROUTES_MAX, TICK_TIMERS_MAX};
 use crate::units::{ContactId, Name};
 
@@ -71,20 +71,16 @@ impl Engine {
     fn ask_due(&mut self, offer: OfferId, out: &mut Outputs) {
         let core = &mut self.core;
         let Some(life) = self.lives.get_mut(&offer.contact).filter(|life| life.ended.is_none()) else { return };
-        if life.test && !core.has_audience(life) {
+        if core.is_without_audience(life) {
             return core.sink(life, out);
         }
         if life.is_done() {
             // The journal ended between the last close and the end.
-            return core.end(life, Ending::Closed, out);
+            let ending = life.ending();
+            return core.end(life, ending, out);
         }
         let Some(index) = life.position(offer.service) else { return };
-        let Some(part) = life.parts.get_mut(index) else { return };
-        part.due = None;
-        let why = if part.take_by <= core.now { AskedWhy::NoTake } else { AskedWhy::NotShown };
-        let current = part.current.filter(|room| core.floor.is_staffed(*room, life.test));
-        let why = if current.is_some() { why } else { AskedWhy::NoSeat };
-        core.advance(life, index, why, out);
+        core.escalate(life, index, out);
     }
 
     /// No decision came for new evidence. It is asked for again, and at last written down under the decision in force: evidence is
@@ -179,7 +175,9 @@ impl Engine {
         let Some(part) = life.parts.get(index) else { return };
         let asked = part.asked_rooms().any(|in_chain| in_chain == room);
         let unseen = part.current.is_none_or(|current| !core.floor.is_staffed(current, life.test));
-        if asked && part.is_untaken() && (part.alarm.is_some() || unseen) {
+        // An alarm because nobody takes it stands until somebody does, whoever comes.
+        let lifts = part.alarm == Some(Alarm::NoSeat) || (part.alarm.is_none() && unseen);
+        if asked && part.is_untaken() && lifts {
             core.leave(life, index);
             core.await_answer(life, index, room, out);
             core.enter(life, index);
@@ -187,8 +185,8 @@ impl Engine {
         let Some(part) = life.parts.get(index) else { return };
         core.counters.offers_shown += 1;
         out.console(session, ConsoleHears::Offer(core.offer(life, part, room)));
-        if life.hung_up {
-            out.console(session, ConsoleHears::CallerHungUp { contact: life.id });
+        if let Some((why, _)) = life.hung_up {
+            out.console(session, ConsoleHears::CallerHungUp { contact: life.id, why });
         }
     }
 

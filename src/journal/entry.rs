@@ -60,14 +60,17 @@ impl Hole {
 fn contact_of(fact: &Fact) -> Option<ContactId> {
     match fact {
         Fact::Arrived { contact, .. } => Some(contact.id),
-        Fact::Redecided { contact, .. } | Fact::HungUp { contact, .. } | Fact::Answered { contact, .. } | Fact::Ended { contact, .. } => {
-            Some(*contact)
-        }
+        Fact::Redecided { contact, .. }
+        | Fact::HungUp { contact, .. }
+        | Fact::Answered { contact, .. }
+        | Fact::Repeated { contact, .. }
+        | Fact::Ended { contact, .. } => Some(*contact),
         Fact::Asked { offer, .. }
         | Fact::Taken { offer, .. }
         | Fact::Accepted { offer, .. }
         | Fact::Waiting { offer, .. }
         | Fact::Declined { offer, .. }
+        | Fact::CalledBack { offer, .. }
         | Fact::Closed { offer, .. } => Some(offer.contact),
         Fact::State { .. } | Fact::Tables { .. } => None,
     }
@@ -89,12 +92,15 @@ const fn kind_of(fact: &Fact) -> u8 {
         Fact::State { .. } => 10,
         Fact::Tables { .. } => 11,
         Fact::Declined { .. } => 12,
+        Fact::CalledBack { .. } => 13,
+        Fact::Repeated { .. } => 14,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::deliver::HangUp;
 
     #[test]
     fn a_hole_comes_back_from_its_entry_and_an_ordinary_entry_is_no_hole() {
@@ -111,7 +117,7 @@ mod tests {
     #[test]
     fn an_envelope_names_the_contact_the_fact_speaks_of() {
         let contact = ContactId(5);
-        let fact = Fact::HungUp { at: Timestamp::from_secs(3), contact };
+        let fact = Fact::HungUp { at: Timestamp::from_secs(3), contact, why: HangUp::Caller, callback: false };
         let entry = Entry::of(4, &fact, vec![1, 2]);
         assert_eq!(entry, Entry { seq: 4, at: Timestamp::from_secs(3), contact: Some(contact), kind: 7, bytes: vec![1, 2] });
     }

@@ -105,6 +105,26 @@ impl Identities {
         Some(national)
     }
 
+    /// The number a line can be called under: `+` and 8 to 15 digits (E.164), the same however it was written.
+    ///
+    /// `None` for what is no number: an anonymous caller, a name, the identity a network makes up for a phone without a SIM (an IMEI,
+    /// or in North America 911 and seven digits).
+    pub fn callable(&self, line: &str) -> Option<Digits> {
+        let digits = digits_of(line);
+        let is_made_up = digits.starts_with("911") && matches!(digits.len(), 10 | 11);
+        if is_made_up || line.chars().any(char::is_alphabetic) {
+            return None;
+        }
+        let mut number = Digits::new();
+        number.try_push('+').ok()?;
+        match self.national(line).as_deref().and_then(|national| national.strip_prefix(&*self.trunk_prefix)) {
+            Some(rest) => [&*self.calling_code, rest].iter().try_for_each(|part| number.try_push_str(part)).ok()?,
+            None => number.try_push_str(digits.strip_prefix('+').or_else(|| digits.strip_prefix("00"))?).ok()?,
+        }
+        let fits = (9..=16).contains(&number.len()) && !number.starts_with("+0");
+        fits.then_some(number)
+    }
+
     /// The longest area code that fits a line of ours.
     pub fn area_code(&self, line: &str) -> Option<&AreaCode> {
         let national = self.national(line)?;
@@ -218,6 +238,20 @@ mod tests {
         }
         assert!(ids.area_code("+923000000009").is_none());
         assert!(ids.area_code("").is_none());
+    }
+
+    #[test]
+    fn a_line_can_be_called_when_it_is_a_number_and_is_the_same_number_in_every_way_people_write_it() {
+        let ids = emirates();
+        for text in ["+971500000001", "00971500000001", "0500000001", "+971 50 000-0001", "+9710500000001", "٠٥٠٠٠٠٠٠٠١"] {
+            assert_eq!(ids.callable(text).as_deref(), Some("+971500000001"), "{text}");
+        }
+        assert_eq!(ids.callable("+923000000009").as_deref(), Some("+923000000009"));
+        let none = ["", "anonymous", "anonymous@anonymous.invalid", "unavailable 050", "0", "999", "911", "9115551234", "+000000000000"];
+        let imei = ["356938035643809", "35693803564380", "3569380356438091", "010200300400500"];
+        for text in none.into_iter().chain(imei) {
+            assert_eq!(ids.callable(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use najda::contact::{Contact, Door, Oddity, Signal};
 use najda::deliver::{
-    AskedWhy, ConsoleHears, ConsoleSays, DispatcherState, Ending, Fact, GatewayHears, OfferId, Refusal, Role, Seat, WaitingWhy,
+    AskedWhy, ConsoleHears, ConsoleSays, DispatcherState, Ending, Fact, GatewayHears, HangUp, OfferId, Refusal, Role, Seat, WaitingWhy,
 };
 use najda::engine::{Alarm, Alarms, Config, Input, SessionId};
 use najda::limits;
@@ -992,9 +992,9 @@ fn after_the_caller_hung_up_the_offer_stays_and_the_voice_moves_no_more() {
     let offers = stage.arrive("a", "AMB: DU-AMB > SH-AMB");
     for _ in 0..2 {
         let key = stage.key("a");
-        stage.input(Input::HungUp { session: gateway, key });
+        stage.input(Input::HungUp { session: gateway, key, why: HangUp::Caller });
     }
-    let hung_up = ConsoleHears::CallerHungUp { contact: offers[0].contact };
+    let hung_up = ConsoleHears::CallerHungUp { contact: offers[0].contact, why: HangUp::Caller };
     assert_eq!(stage.heard(console).iter().filter(|hears| **hears == hung_up).count(), 1);
     stage.pass(TAKE);
     assert!(stage.sees(console, offers[0]) && stage.sees(next, offers[0]));
@@ -1009,7 +1009,7 @@ fn a_gateway_may_not_speak_of_anothers_contact() {
     let other = stage.gateway("other");
     stage.arrive("a", "AMB: DU-AMB");
     let key = stage.key("a");
-    stage.input(Input::HungUp { session: other, key: key.clone() });
+    stage.input(Input::HungUp { session: other, key: key.clone(), why: HangUp::Caller });
     stage.input(Input::Evidence { session: Some(other), key, evidence: words("no") });
     assert!(!stage.contacts()[0].hung_up && stage.reroutes.is_empty());
     assert_eq!(stage.engine.counters().out_of_turn, 2);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use najda::contact::{Contact, ContactKey, Door, Signal};
-use najda::deliver::{ConsoleHears, ConsoleSays, DispatcherState, Fact, GatewayHears, OfferId, Seat};
+use najda::deliver::{ConsoleHears, ConsoleSays, DispatcherState, Fact, GatewayHears, HangUp, OfferId, Seat};
 use najda::engine::{Config, ContactView, Engine, Input, Output, Outputs, SessionId};
 use najda::units::{ContactId, Timestamp};
 use proptest::prelude::*;
@@ -155,7 +155,7 @@ impl Day {
         let (key, dispatcher) = (self.stage.key(&format!("r{gateway_ref}")), name(room));
         self.stage.input(match word {
             0 => Input::Answered { session, key, dispatcher },
-            1 => Input::HungUp { session, key },
+            1 => Input::HungUp { session, key, why: HangUp::Caller },
             _ => Input::TargetFailed { session, key, dispatcher },
         });
     }
@@ -310,7 +310,7 @@ fn one_contact_from_its_first_byte_to_its_end() {
     stage.input(Input::Answered { session: gateway, key: key.clone(), dispatcher: name("DU-AMB") });
     stage.accept(console, offer);
     stage.store();
-    stage.input(Input::HungUp { session: gateway, key: key.clone() });
+    stage.input(Input::HungUp { session: gateway, key: key.clone(), why: HangUp::Caller });
     stage.close(console, offer);
     stage.store();
     let by = Seat { dispatcher: name("DU-AMB"), seat: name("1") };
@@ -329,7 +329,7 @@ fn one_contact_from_its_first_byte_to_its_end() {
         ConsoleHears::Confirmed { contact },
         ConsoleHears::Taken { offer, by },
         ConsoleHears::Accepted { offer, by },
-        ConsoleHears::CallerHungUp { contact },
+        ConsoleHears::CallerHungUp { contact, why: HangUp::Caller },
         ConsoleHears::Closed { offer, by },
     ]
     .iter()

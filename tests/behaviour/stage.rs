@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use najda::contact::{Contact, ContactKey, Door, Signal};
-use najda::decision::{AssignedRecord, DecisionRecord, NeighbourRecord};
-use najda::deliver::{ConsoleHears, ConsoleSays, Ending, Evidence, Fact, GatewayHears, Offer, OfferId, Seat};
+use najda::decision::{AssignedRecord, Caller, DecisionRecord, NeighbourRecord};
+use najda::deliver::{CallbackOutcome, ConsoleHears, ConsoleSays, Ending, Evidence, Fact, GatewayHears, Offer, OfferId, Seat};
 use najda::engine::{Config, ContactView, Engine, Input, Output, Outputs, Room, Rooms, SessionId};
 use najda::service::Service;
 use najda::units::{ContactId, Name, TablesVersion, Timestamp};
@@ -44,6 +44,13 @@ pub fn decision(text: &str) -> Arc<DecisionRecord> {
     Arc::new(record)
 }
 
+/// The same decision about a contact whose line is this number, of one caller or of many.
+pub fn from_line(decided: &str, number: &str, links: bool) -> Arc<DecisionRecord> {
+    let mut record = decision(decided);
+    Arc::make_mut(&mut record).caller = Some(Caller { number: name(number), links });
+    record
+}
+
 pub fn service_of(word: &str) -> Service {
     match word {
         "AMB" => Service::Ambulance,
@@ -66,6 +73,7 @@ struct Book {
     taken: BTreeMap<(OfferId, Seat), u64>,
     accepted: BTreeMap<(OfferId, Seat), u64>,
     closed: BTreeMap<(OfferId, Seat), u64>,
+    called_back: BTreeMap<(OfferId, Seat, CallbackOutcome), u64>,
     ended: BTreeMap<ContactId, (u64, Ending)>,
 }
 
@@ -96,7 +104,13 @@ pub struct Stage {
 pub fn rooms(list: &[(&str, u32)]) -> Rooms {
     let mut rooms: Vec<Room> = list
         .iter()
-        .map(|(id, capacity)| Room { id: name(id), take_micros_max: TAKE, capacity: *capacity, uri: format!("sip:{id}@example").into() })
+        .map(|(id, capacity)| Room {
+            id: name(id),
+            service: service_of(id.rsplit('-').next().filter(|word| *word != "ALL").unwrap_or("POL")),
+            take_micros_max: TAKE,
+            capacity: *capacity,
+            uri: format!("sip:{id}@example").into(),
+        })
         .collect();
     rooms.sort_by_key(|room| room.id);
     Rooms { version: TablesVersion([7; 32]), rooms }
@@ -398,6 +412,7 @@ impl Stage {
             }
             Fact::Taken { offer, seat, .. } => drop(book.taken.insert((*offer, *seat), seq)),
             Fact::Accepted { offer, seat, .. } => drop(book.accepted.insert((*offer, *seat), seq)),
+            Fact::CalledBack { offer, seat, outcome, .. } => drop(book.called_back.insert((*offer, *seat, *outcome), seq)),
             Fact::Closed { offer, seat, .. } => {
                 assert!(book.closed.insert((*offer, *seat), seq).is_none() || again, "an offer is closed once");
             }
@@ -436,6 +451,7 @@ impl Stage {
             ConsoleHears::Confirmed { contact } => self.is_held(self.book.arrived.get(contact)),
             ConsoleHears::Taken { offer, by } => self.is_held(self.book.taken.get(&(*offer, *by))),
             ConsoleHears::Accepted { offer, by } => self.is_held(self.book.accepted.get(&(*offer, *by))),
+            ConsoleHears::CalledBack { offer, by, outcome } => self.is_held(self.book.called_back.get(&(*offer, *by, *outcome))),
             ConsoleHears::Closed { offer, by } => self.is_held(self.book.closed.get(&(*offer, *by))),
             _ => true,
         };
