@@ -92,11 +92,18 @@ impl Core {
         }
     }
 
-    /// As screens show it. An outcome is promised only when the journal holds it.
-    pub(super) fn callback(&self, life: &Life) -> Option<Callback> {
-        let (why, since) = life.hung_up.filter(|_| life.callback.is_some())?;
-        let outcome = life.callback.and_then(|callback| callback.outcome).filter(|(_, seq)| self.is_stored(*seq));
-        let number = life.decision.caller.map(|caller| caller.number);
-        Some(Callback { why, since, number, outcome: outcome.map(|(outcome, _)| outcome) })
+    /// As screens show it: an outcome is promised only when the journal holds it.
+    pub(super) fn callback_promised(&self, life: &Life) -> Option<Callback> {
+        let stored = |(_, seq): &(CallbackOutcome, u64)| self.is_stored(*seq);
+        let outcome = life.callback.and_then(|callback| callback.outcome).filter(stored).map(|(outcome, _)| outcome);
+        Some(Callback { outcome, ..callback(life)? })
     }
+}
+
+/// As the facts tell it.
+pub(super) fn callback(life: &Life) -> Option<Callback> {
+    let (why, since) = life.hung_up?;
+    let outcome = life.callback?.outcome.map(|(outcome, _)| outcome);
+    let number = life.decision.caller.map(|caller| caller.number);
+    Some(Callback { why, since, number, outcome })
 }

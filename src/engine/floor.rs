@@ -195,6 +195,10 @@ impl Floor {
         (0..).map(RoomIndex).zip(&self.rooms)
     }
 
+    pub fn staffed(&self) -> &BTreeSet<(bool, RoomIndex)> {
+        &self.staffed
+    }
+
     /// Every room with a seat of people there.
     pub fn staffed_rooms(&self) -> impl Iterator<Item = RoomIndex> {
         self.staffed.iter().filter(|(test, _)| !test).map(|(_, room)| *room)

@@ -72,6 +72,10 @@ impl Known {
         self.by_line.range((test, number, ContactId(0))..=(test, number, ContactId(u128::MAX))).rev().map(|(.., id)| *id)
     }
 
+    pub fn lines(&self) -> &BTreeSet<(bool, Name, ContactId)> {
+        &self.by_line
+    }
+
     pub fn forget_line(&mut self, contact: ContactId, line: Option<(bool, Name)>) {
         if let Some((test, number)) = line {
             self.by_line.remove(&(test, number, contact));

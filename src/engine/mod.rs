@@ -694,7 +694,7 @@ impl Core {
             incident: IncidentId::begun_by(self.config.partition, life.began_seq),
             arrived: life.arrived,
             hung_up: life.hung_up.is_some(),
-            callback: self.callback(life),
+            callback: callback::callback(life),
             repeat: life.repeat.map(|(earlier, seat)| (earlier, seat.map(|seat| self.floor.seat_name(seat)))),
             answered: life.answered.as_ref().map(room),
             offers: life.parts.iter().map(offer).collect(),

@@ -329,7 +329,7 @@ impl Core {
             held_by: holder.map(|seat| self.floor.seat_name(seat)),
             accepted: part.accepted.is_some_and(|(_, seq)| self.is_stored(seq)),
             alarm: part.alarm.is_some(),
-            callback: self.callback(life).filter(|_| part.lead),
+            callback: self.callback_promised(life).filter(|_| part.lead),
             repeat: self.repeat(life, part),
         })
     }

@@ -144,14 +144,16 @@ impl Engine {
         Some(CatchUp::Emptied { room, test, after: Some(after) })
     }
 
-    /// If nobody who was asked is there any more, the next is asked.
+    /// If nobody who was asked is there any more, or not the room whose answer is awaited, the next is asked.
     fn seat_left(&mut self, offer: OfferId, out: &mut Outputs) {
         let core = &mut self.core;
         let Some(life) = self.lives.get_mut(&offer.contact) else { return };
         let Some(index) = life.position(offer.service) else { return };
         let Some(part) = life.parts.get(index) else { return };
         let seen = part.asked_rooms().any(|asked| core.floor.is_staffed(asked, life.test));
-        if part.is_untaken() && !seen {
+        let awaits = part.alarm.is_none() && part.head_start.is_none() && part.current.is_some();
+        let gone = awaits && part.current.is_some_and(|room| !core.floor.is_staffed(room, life.test));
+        if part.is_untaken() && (!seen || gone) {
             core.advance(life, index, AskedWhy::NoSeat, out);
         }
     }

@@ -297,10 +297,9 @@ fn at_the_end_of_the_chain_all_go_on_seeing_it_and_the_alarm_is_raised() {
     }
     assert!(seats.iter().all(|session| stage.sees(*session, offers[0])));
     assert_eq!(stage.engine.alarm(offers[0]), Some(Alarm::EndOfChain));
-    stage.console("SH-AMB", "2");
-    assert_eq!(stage.engine.alarms(), Alarms::default(), "a new seat is a new chance");
-    stage.pass(TAKE);
-    assert_eq!(stage.engine.alarms(), Alarms { end_of_chain: 1, ..Alarms::default() });
+    let late = stage.console("SH-AMB", "2");
+    assert!(stage.shown(late, offers[0]).expect("whoever comes sees it").alarm);
+    assert_eq!(stage.engine.alarms(), Alarms { end_of_chain: 1, ..Alarms::default() }, "it stands until somebody takes it");
     stage.take(seats[0], offers[0]);
     assert_eq!(stage.engine.alarms(), Alarms::default());
 }
@@ -838,6 +837,23 @@ fn after_a_take_a_transfer_is_only_proposed_to_the_holder() {
     assert!(moved_to(&stage.gateway_heard(gateway)).is_empty());
     stage.say(holder, ConsoleSays::Release { offer: offers[0] });
     assert!(stage.sees(other, offers[0]) && !stage.sees(holder, offers[0]), "given back, it goes where it should be");
+}
+
+#[test]
+fn a_proposed_transfer_goes_to_the_new_room_when_the_holder_asks_for_it_and_stays_until_that_has_taken_it() {
+    let mut stage = Stage::new();
+    let [dubai, other, sharjah] = ["DU-AMB", "AJ-AMB", "SH-AMB"].map(|room| stage.console(room, "1"));
+    let offer = stage.arrive("a", "AMB: DU-AMB > AJ-AMB")[0];
+    stage.take(dubai, offer);
+    stage.evidence("a", words("across the road"));
+    stage.redecide("AMB: SH-AMB > AE-ALL");
+    assert!(stage.heard(dubai).contains(&ConsoleHears::Proposed { offer, to: name("SH-AMB") }));
+    assert!(!stage.sees(sharjah, offer), "nothing moves without a person");
+    stage.say(dubai, ConsoleSays::Decline { offer, reason: "it is Sharjah".into() });
+    assert!(stage.sees(sharjah, offer) && !stage.sees(other, offer));
+    assert_eq!(stage.contacts()[0].offers[0].holder, Some(seat("DU-AMB", "1")));
+    stage.take(sharjah, offer);
+    assert_eq!(stage.contacts()[0].offers[0].holder, Some(seat("SH-AMB", "1")));
 }
 
 #[test]

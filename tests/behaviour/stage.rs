@@ -3,12 +3,12 @@
 //! After every input it checks what must hold whatever happens: no gaps in the journal, no promise before its receipt, no contact
 //! that ends twice, no test on a person's screen, and lists and counts that agree with the lives.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use najda::contact::{Contact, ContactKey, Door, Signal};
 use najda::decision::{AssignedRecord, Caller, DecisionRecord, NeighbourRecord};
-use najda::deliver::{CallbackOutcome, ConsoleHears, ConsoleSays, Ending, Evidence, Fact, GatewayHears, Offer, OfferId, Seat};
+use najda::deliver::{CallbackOutcome, ConsoleHears, ConsoleSays, Ending, Evidence, Fact, GatewayHears, HangUp, Offer, OfferId, Seat};
 use najda::engine::{Config, ContactView, Engine, Input, Output, Outputs, Room, Rooms, SessionId};
 use najda::service::Service;
 use najda::units::{ContactId, Name, TablesVersion, Timestamp};
@@ -85,6 +85,8 @@ pub struct Stage {
     pub published: Vec<u64>,
     pub closed: Vec<SessionId>,
     pub screens: BTreeMap<SessionId, Screen>,
+    /// Consoles that send nothing any more, and whose sessions nobody has closed.
+    pub vanished: BTreeSet<SessionId>,
     consoles: BTreeMap<SessionId, (Seat, bool)>,
     heard: BTreeMap<SessionId, Vec<ConsoleHears>>,
     gateway_heard: BTreeMap<SessionId, Vec<GatewayHears>>,
@@ -134,6 +136,7 @@ impl Stage {
             published: Vec::new(),
             closed: Vec::new(),
             screens: BTreeMap::new(),
+            vanished: BTreeSet::new(),
             consoles: BTreeMap::new(),
             heard: BTreeMap::new(),
             gateway_heard: BTreeMap::new(),
@@ -163,6 +166,7 @@ impl Stage {
         self.held_through = self.last_seq;
         self.lost.retain(|lost| *lost.start() <= self.last_seq);
         self.screens.clear();
+        self.vanished.clear();
         self.consoles.clear();
         self.heard.clear();
         self.gateway_heard.clear();
@@ -250,6 +254,22 @@ impl Stage {
         self.input(Input::Evidence { session: None, key, evidence });
     }
 
+    /// The gateway says that the caller is gone.
+    pub fn hang_up(&mut self, gateway: SessionId, gateway_ref: &str, why: HangUp) {
+        let key = self.key(gateway_ref);
+        self.input(Input::HungUp { session: gateway, key, why });
+    }
+
+    pub fn called_back(&mut self, session: SessionId, offer: OfferId, outcome: CallbackOutcome) {
+        self.say(session, ConsoleSays::CalledBack { offer, outcome, reason: "twice".into() });
+    }
+
+    /// A contact of this line, decided as `decided` says. Returns its offers, the lead first.
+    pub fn call_from(&mut self, line: &str, gateway_ref: &str, decided: &str) -> Vec<OfferId> {
+        let contact = self.contact("gw", gateway_ref);
+        self.arrive_as(contact, from_line(decided, line, true))
+    }
+
     pub fn key(&self, gateway_ref: &str) -> ContactKey {
         ContactKey { gateway: name("gw"), gateway_ref: gateway_ref.into() }
     }
@@ -305,7 +325,7 @@ impl Stage {
             self.now = self.now.max(next);
             if heartbeats && next == beat {
                 beat = beat.plus_micros(3 * SECOND);
-                let sessions: Vec<SessionId> = self.consoles.keys().copied().collect();
+                let sessions: Vec<SessionId> = self.consoles.keys().filter(|session| !self.vanished.contains(session)).copied().collect();
                 sessions.into_iter().for_each(|session| self.say(session, ConsoleSays::Heartbeat));
             }
             self.input(Input::Tick);
