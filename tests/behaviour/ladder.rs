@@ -387,6 +387,8 @@ proptest! {
         let offer = stage.arrive("a", &format!("AMB: {}", chain.join(" > ")))[0];
         let longest = ALARM_WAIT_MICROS_MAX.max(take_of(chain[0]));
         while stage.now.micros_since(began) <= longest {
+            // The stage's own heartbeats are three seconds apart, and these steps are shorter.
+            seats.iter().for_each(|seat| stage.say(*seat, ConsoleSays::Heartbeat));
             for (seat, _) in seats.iter().zip(shows).filter(|(_, shows)| *shows) {
                 if stage.sees(*seat, offer) {
                     stage.say(*seat, ConsoleSays::Shown { offer });
