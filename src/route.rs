@@ -32,9 +32,7 @@ pub fn route(snapshot: &Snapshot, contact: &Contact, now: Timestamp) -> Decision
     let heard = classify(contact, &tables.words);
     let located = locate(snapshot, contact, heard.sea_words, now, &mut decision);
     // A test is decided like any other contact, and then shown to nobody.
-    let line_class = contact.line.as_deref().and_then(|line| tables.identities.line(line, now)).map(|row| row.class);
-    decision.test = heard.test_urn || line_class == Some(LineClass::Test);
-    decision.caller = caller(tables, contact, line_class);
+    decision.test = heard.test_urn || note_caller(tables, contact, now, &mut decision);
     note_evidence(tables, contact, &heard, &mut decision);
     if decision.test {
         decision.note(Discrepancy::TestCall);
@@ -68,11 +66,14 @@ fn note_oddities(contact: &Contact, decision: &mut Decision) {
     }
 }
 
-/// Who can be called back, and whether another contact of the line is the same caller.
-fn caller(tables: &Tables, contact: &Contact, class: Option<LineClass>) -> Option<Caller> {
-    let number = tables.identities.callable(contact.line.as_deref()?)?;
-    let is_shared = matches!(class, Some(LineClass::Centre | LineClass::Panel | LineClass::Pilot));
-    Some(Caller { number: Name::new(&number)?, links: !is_shared && !contact.door.is_third_party() })
+/// Who can be called back, and whether another contact of the line is the same caller. True for a test phone.
+fn note_caller(tables: &Tables, contact: &Contact, now: Timestamp, decision: &mut Decision) -> bool {
+    let Some(line) = contact.line.as_deref() else { return false };
+    let (row, number) = tables.identities.caller(line, now);
+    let class = row.map(|row| row.class);
+    let is_shared = matches!(class, Some(LineClass::Centre | LineClass::Panel | LineClass::Pilot)) || contact.door.is_third_party();
+    decision.caller = number.and_then(|number| Name::new(&number)).map(|number| Caller { number, links: !is_shared });
+    class == Some(LineClass::Test)
 }
 
 /// What the evidence was, into the reasons; what was missing, into the discrepancies.

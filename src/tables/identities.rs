@@ -105,24 +105,13 @@ impl Identities {
         Some(national)
     }
 
-    /// The number a line can be called under: `+` and 8 to 15 digits (E.164), the same however it was written.
+    /// The row of a listed line, and the number it can be called under: `+` and 8 to 15 digits (E.164), the same however it was written.
     ///
-    /// `None` for what is no number: an anonymous caller, a name, the identity a network makes up for a phone without a SIM (an IMEI,
-    /// or in North America 911 and seven digits).
-    pub fn callable(&self, line: &str) -> Option<Digits> {
-        let digits = digits_of(line);
-        let is_made_up = digits.starts_with("911") && matches!(digits.len(), 10 | 11);
-        if is_made_up || line.chars().any(char::is_alphabetic) {
-            return None;
-        }
-        let mut number = Digits::new();
-        number.try_push('+').ok()?;
-        match self.national(line).as_deref().and_then(|national| national.strip_prefix(&*self.trunk_prefix)) {
-            Some(rest) => [&*self.calling_code, rest].iter().try_for_each(|part| number.try_push_str(part)).ok()?,
-            None => number.try_push_str(digits.strip_prefix('+').or_else(|| digits.strip_prefix("00"))?).ok()?,
-        }
-        let fits = (9..=16).contains(&number.len()) && !number.starts_with("+0");
-        fits.then_some(number)
+    /// No number where the line is none: an anonymous caller, a name, the identity a network makes up for a phone without a SIM (an
+    /// IMEI, or in North America 911 and seven digits).
+    pub fn caller(&self, line: &str, now: Timestamp) -> (Option<&Line>, Option<Digits>) {
+        let e164 = self.e164(line);
+        (self.listed(&e164, now), number_of(line, e164))
     }
 
     /// The longest area code that fits a line of ours.
@@ -137,12 +126,21 @@ impl Identities {
 
     /// The row of a listed line: an exact one first, then the longest range.
     pub fn line(&self, line: &str, now: Timestamp) -> Option<&Line> {
+        self.listed(&self.e164(line), now)
+    }
+
+    fn listed(&self, e164: &str, now: Timestamp) -> Option<&Line> {
+        longest(&self.lines, e164, |row| (&row.line, row.range), |row| within(row.from, row.until, now))
+    }
+
+    /// A line of ours in its international form; another as its digits.
+    fn e164(&self, line: &str) -> Digits {
         let mut e164 = Digits::new();
-        match self.national(line).as_deref().and_then(|national| national.strip_prefix(&*self.trunk_prefix)) {
-            Some(rest) => ["+", &*self.calling_code, rest].iter().try_for_each(|part| e164.try_push_str(part)).ok()?,
-            None => e164 = digits_of(line),
-        }
-        longest(&self.lines, &e164, |row| (&row.line, row.range), |row| within(row.from, row.until, now))
+        let whole = match self.national(line).as_deref().and_then(|national| national.strip_prefix(&*self.trunk_prefix)) {
+            Some(rest) => ["+", &*self.calling_code, rest].iter().try_for_each(|part| e164.try_push_str(part)).is_ok(),
+            None => false,
+        };
+        if whole { e164 } else { digits_of(line) }
     }
 
     pub fn trunk(&self, trunk: Name) -> Option<&Trunk> {
@@ -179,6 +177,23 @@ fn longest<'t, T>(rows: &'t [T], text: &str, key: impl Fn(&T) -> (&str, bool), v
         rows.get(from..)?.iter().take_while(|row| key(row).0 == prefix).find(|row| (key(row).1 || length == text.len()) && valid(row))
     };
     (1..=text.len()).rev().find_map(at_length)
+}
+
+fn number_of(line: &str, e164: Digits) -> Option<Digits> {
+    let is_made_up = e164.starts_with("911") && matches!(e164.len(), 10 | 11);
+    if is_made_up || line.bytes().any(|byte| byte.is_ascii_alphabetic()) {
+        return None;
+    }
+    let number = match e164.strip_prefix("00") {
+        Some(rest) => {
+            let mut number = Digits::from("+").ok()?;
+            number.try_push_str(rest).ok()?;
+            number
+        }
+        None => e164,
+    };
+    let fits = number.starts_with('+') && !number.starts_with("+0") && (9..=16).contains(&number.len());
+    fits.then_some(number)
 }
 
 /// Digits with a leading `+`; separators dropped, Arabic-Indic digits read.
@@ -243,14 +258,15 @@ mod tests {
     #[test]
     fn a_line_can_be_called_when_it_is_a_number_and_is_the_same_number_in_every_way_people_write_it() {
         let ids = emirates();
+        let number = |line: &str| ids.caller(line, Timestamp::default()).1;
         for text in ["+971500000001", "00971500000001", "0500000001", "+971 50 000-0001", "+9710500000001", "٠٥٠٠٠٠٠٠٠١"] {
-            assert_eq!(ids.callable(text).as_deref(), Some("+971500000001"), "{text}");
+            assert_eq!(number(text).as_deref(), Some("+971500000001"), "{text}");
         }
-        assert_eq!(ids.callable("+923000000009").as_deref(), Some("+923000000009"));
+        assert_eq!(number("+923000000009").as_deref(), Some("+923000000009"));
         let none = ["", "anonymous", "anonymous@anonymous.invalid", "unavailable 050", "0", "999", "911", "9115551234", "+000000000000"];
         let imei = ["356938035643809", "35693803564380", "3569380356438091", "010200300400500"];
         for text in none.into_iter().chain(imei) {
-            assert_eq!(ids.callable(text), None, "{text}");
+            assert_eq!(number(text), None, "{text}");
         }
     }
 

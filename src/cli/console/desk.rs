@@ -363,6 +363,7 @@ mod tests {
     use super::*;
     use crate::contact::{Contact, ContactKey, Door};
     use crate::decision::DecisionRecord;
+    use crate::deliver::{Callback, Repeat};
     use crate::service::Service;
     use crate::units::{ContactId, Name};
 
@@ -452,6 +453,67 @@ mod tests {
         let said = desk.pressed(Key::Enter);
         assert_eq!(said, Ask::Say(ConsoleSays::Decline { offer: offer(1, 1).id, reason: "q busy".into() }));
         assert_eq!(desk.pressed(Key::Char('q')), Ask::Leave);
+    }
+
+    fn with(id: u128, received: u64, change: impl FnOnce(&mut Offer)) -> ConsoleHears {
+        let mut offer = Offer::clone(&offer(id, received));
+        change(&mut offer);
+        ConsoleHears::Offer(Arc::new(offer))
+    }
+
+    fn gone(since: u64) -> Option<Callback> {
+        Some(Callback { why: HangUp::Caller, since: Timestamp::from_secs(since), number: None, outcome: None })
+    }
+
+    #[test]
+    fn alarms_stand_above_all_and_callers_to_call_back_in_a_group_of_their_own_by_their_own_clock() {
+        let mut desk = desk();
+        hear(&mut desk, with(1, 10, |_| {}));
+        hear(&mut desk, with(2, 1, |offer| offer.callback = gone(40)));
+        hear(&mut desk, with(3, 2, |offer| offer.callback = gone(30)));
+        hear(&mut desk, with(4, 20, |_| {}));
+        assert!(hear(&mut desk, ConsoleHears::Alert { offer: offer(4, 20).id, why: AlertWhy::AllCall }).rings);
+        let ids: Vec<u128> = desk.list().iter().map(|shown| shown.offer.id.contact.0).collect();
+        assert_eq!(ids, [4, 1, 3, 2]);
+        let groups: Vec<Group> = desk.list().iter().map(|shown| desk.group(shown)).collect();
+        assert_eq!(groups, [Group::Waiting, Group::Waiting, Group::Callback, Group::Callback]);
+    }
+
+    #[test]
+    fn a_callback_is_taken_and_its_outcome_chosen_by_a_digit() {
+        let mut desk = desk();
+        let id = offer(1, 1).id;
+        hear(&mut desk, with(1, 1, |offer| offer.callback = gone(2)));
+        assert_eq!(desk.pressed(Key::Char('b')), Ask::Nothing, "not before it is taken");
+        assert_eq!(desk.pressed(Key::Char('t')), Ask::Say(ConsoleSays::Take { offer: id }));
+        hear(&mut desk, ConsoleHears::Taken { offer: id, by: seat() });
+        assert_eq!(desk.pressed(Key::Char('b')), Ask::Nothing);
+        assert_eq!(desk.pressed(Key::Char('9')), Ask::Nothing, "no such outcome");
+        desk.pressed(Key::Char('b'));
+        let says = ConsoleSays::CalledBack { offer: id, outcome: CallbackOutcome::NoAnswer, reason: Box::default() };
+        assert_eq!(desk.pressed(Key::Char('3')), Ask::Say(says));
+        hear(&mut desk, ConsoleHears::CalledBack { offer: id, by: seat(), outcome: CallbackOutcome::NoAnswer });
+        assert_eq!(desk.pressed(Key::Char('b')), Ask::Nothing, "it was done");
+    }
+
+    #[test]
+    fn a_repeat_caller_rings_at_the_seat_that_knows_the_case_and_here_only_when_it_is_our_turn() {
+        let mut desk = desk();
+        let other = Seat { dispatcher: name("SH-POL"), seat: name("1") };
+        let again = |by| Repeat { earlier: ContactId(9), held_by: Some(by), until: Timestamp::from_secs(5) };
+        assert!(!hear(&mut desk, with(1, 1, |offer| offer.repeat = Some(again(other)))).rings);
+        assert!(hear(&mut desk, ConsoleHears::Alert { offer: offer(1, 1).id, why: AlertWhy::YourTurn }).rings);
+        assert!(hear(&mut desk, with(2, 1, |offer| offer.repeat = Some(again(seat())))).rings);
+    }
+
+    #[test]
+    fn a_question_mark_opens_the_page_of_keys_and_any_key_leaves_it_without_doing_anything() {
+        let mut desk = desk();
+        hear(&mut desk, with(1, 1, |_| {}));
+        desk.pressed(Key::Char('?'));
+        assert!(desk.help);
+        assert_eq!(desk.pressed(Key::Char('t')), Ask::Nothing);
+        assert!(!desk.help);
     }
 
     #[test]

@@ -431,7 +431,7 @@ mod tests {
 
     use super::*;
     use crate::contact::{ClaimSource, ContactKey, LocationClaim, Whose};
-    use crate::deliver::{ConsoleHears, Offer, OfferId, Role, Seat};
+    use crate::deliver::{Callback, ConsoleHears, HangUp, Offer, OfferId, Repeat, Role, Seat};
     use crate::geo::area::Shape;
     use crate::service::Service;
     use crate::units::{ContactId, Name, Ppm};
@@ -487,6 +487,40 @@ mod tests {
         for part in ["7.0 s", "حريق في برج", "Dubai", "within 30 m", "not in the journal yet"] {
             assert!(page.contains(part), "{part} is missing:\n{page}");
         }
+    }
+
+    #[test]
+    fn the_page_says_whom_to_call_back_who_called_before_and_what_stands_in_alarm() {
+        let mut desk = desk();
+        let ConsoleHears::Offer(plain) = offer("help", (25.20, 55.27)) else { return };
+        let mut changed = Offer::clone(&plain);
+        let number = Some(name("+971500000001"));
+        let since = Timestamp::from_secs(104);
+        changed.callback = Some(Callback { why: HangUp::LineDropped, since, number, outcome: None });
+        let held_by = Some(Seat { dispatcher: name("SH-POL"), seat: name("2") });
+        changed.repeat = Some(Repeat { earlier: ContactId(7), held_by, until: Timestamp::default() });
+        desk.heard(ConsoleHears::Offer(Arc::new(changed.clone())), Timestamp::default());
+        let shown = text(&desk, 107, (100, 30));
+        for part in ["to call back 1", "call back", "line dropped 3.0 s ago; call +971500000001", "same caller as", "SH-POL/2", "AGAIN"] {
+            assert!(shown.contains(part), "{part} is missing:\n{shown}");
+        }
+        (changed.alarm, changed.callback) = (true, Some(Callback { why: HangUp::Silent, since, number: None, outcome: None }));
+        desk.heard(ConsoleHears::Offer(Arc::new(changed)), Timestamp::default());
+        let shown = text(&desk, 107, (100, 30));
+        assert!(shown.contains("ALARM 1") && shown.contains("there is no number to call"), "{shown}");
+    }
+
+    #[test]
+    fn the_page_of_keys_fits_the_smallest_terminal_and_names_every_key() {
+        let mut desk = desk();
+        desk.help = true;
+        let shown = text(&desk, 1, (80, 24));
+        assert_eq!(shown.lines().count(), 24);
+        assert!(shown.lines().all(|line| columns_of(line) <= 80), "{shown}");
+        assert!(
+            ["take", "accept", "decline", "release", "called back", "close", "sign out"].iter().all(|word| shown.contains(word)),
+            "{shown}"
+        );
     }
 
     #[test]
