@@ -171,6 +171,8 @@ pub const SEND_WINDOW_BYTES_MAX: usize = 512 * 1024;
 
 /// Entries the engine thread keeps while the store takes none, beside the store's own backlog. Beyond it the loss is declared.
 pub const PENDING_ENTRIES_MAX: usize = 262_144;
+/// Entries the journal may be behind while what it lost is written again; beyond it that waits, so that it is not lost anew.
+pub const HEAL_AHEAD_ENTRIES_MAX: u64 = 131_072;
 
 /// Connections of the HTTP door, those in their handshake included. Each serves one request at a time.
 pub const HTTP_CONNECTIONS_MAX: usize = 2_048;
@@ -252,3 +254,4 @@ const _: () = assert!(HTTP_GATEWAYS_MAX < SESSIONS_MAX, "the gateways' and conso
 const _: () = assert!(HTTP_TABLES_MICROS_MAX < HTTP_CONNECTION_MICROS_MAX, "a publication ends before its connection does");
 const _: () = assert!(BLOB_BYTES_MAX as u64 / (HTTP_TABLES_MICROS_MAX / 1_000_000) < 5_000_000, "the largest set fits the time");
 const _: () = assert!(PARTITIONS_MAX <= u16::MAX as usize);
+const _: () = assert!(HEAL_AHEAD_ENTRIES_MAX < PENDING_ENTRIES_MAX as u64, "writing again what was lost is not the next loss");

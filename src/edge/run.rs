@@ -10,7 +10,10 @@
 //! ```
 //!
 //! **Invariants:** only the engine thread owns incident state, appends, and publishes. It never waits for a disk or a socket. What it
-//! cannot hand to the store yet it keeps, in order, up to a bound; beyond it the loss is declared and no promise is made past it.
+//! cannot hand to the store yet it keeps, in order, up to a bound; beyond it the loss is declared, and no promise is made past it until
+//! the engine has written again what was lost.
+
+mod outbox;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -23,6 +26,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use arc_swap::ArcSwap;
 use crossbeam::channel::{Receiver, Sender, TryRecvError, TrySendError, bounded};
 
+use self::outbox::{Loss, Outbox};
 use super::clock::Clock;
 use super::ingress::quic::{Doors, DoorsConfig};
 use super::ingress::{Core, Decided};
@@ -34,15 +38,14 @@ use crate::contact::Contact;
 use crate::decision::{Decision, DecisionRecord, DispatcherIndex};
 use crate::deliver::{ConsoleHears, DispatcherState, Fact, Target};
 use crate::engine::{Config as EngineConfig, Engine, Input, Output, Outputs, Room, Rooms};
-use crate::journal::entry::Entry;
-use crate::limits::{ARRIVALS_TIMED_MAX, COMMIT_BYTES_MAX, COMMIT_ENTRIES_MAX, ENGINE_QUEUE_MAX, PENDING_ENTRIES_MAX, SESSION_QUEUE_MAX};
+use crate::limits::{ARRIVALS_TIMED_MAX, COMMIT_ENTRIES_MAX, ENGINE_QUEUE_MAX, PENDING_ENTRIES_MAX, SESSION_QUEUE_MAX};
 use crate::route::{last_resort, record, route};
-use crate::store::{Batch, BlobName, Claim, Notice, Partition, RejectedWhy, Store};
+use crate::store::{BlobName, Notice, Partition, Store};
 use crate::tables::compiled;
 use crate::tables::published::{Published, Retired};
 use crate::tables::snapshot::{Snapshot, States, Tables};
 use crate::units::{DispatcherId, Name, Timestamp};
-use crate::wire::frame::{decode_fact, encode_fact};
+use crate::wire::frame::decode_fact;
 
 /// What an engine is started with.
 #[derive(Clone, Debug)]
@@ -53,6 +56,19 @@ pub struct NodeConfig {
     pub state_folder: PathBuf,
     pub identity: Identity,
     pub engine: EngineConfig,
+}
+
+/// How the engine's thread deals with its journal.
+#[derive(Clone, Copy, Debug)]
+pub struct Tuning {
+    /// Entries kept for a store that takes none; beyond it the loss is declared.
+    pub pending_entries_max: usize,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self { pending_entries_max: PENDING_ENTRIES_MAX }
+    }
 }
 
 /// Who changed the tables, in the journal, when they came with the start.
@@ -110,6 +126,14 @@ impl Node {
     /// # Errors
     /// What keeps an engine from starting, with its remedy.
     pub fn start(config: NodeConfig, tables: Arc<Tables>, table_bytes: &[u8], open: OpenStore) -> Result<Self> {
+        Self::start_with(config, tables, table_bytes, open, Tuning::default())
+    }
+
+    /// As [`Node::start`], with other bounds.
+    ///
+    /// # Errors
+    /// As [`Node::start`].
+    pub fn start_with(config: NodeConfig, tables: Arc<Tables>, table_bytes: &[u8], open: OpenStore, tuning: Tuning) -> Result<Self> {
         let clock = Clock::start();
         let (notices_in, notices) = bounded::<Notice>(1_024);
         let store = open(Box::new(move |notice| {
@@ -154,11 +178,8 @@ impl Node {
             engine,
             core: core.clone(),
             tables: tables.clone(),
-            store: store.clone(),
-            claim,
+            outbox: Outbox::new(store.clone(), claim, tuning.pending_entries_max),
             retired: retired_in,
-            pending: Vec::new(),
-            lost_from_seq: None,
             arrivals: VecDeque::new(),
             runtime: tokio::runtime::Handle::current(),
         };
@@ -347,13 +368,8 @@ struct EngineThread {
     engine: Engine,
     core: Arc<NodeCore>,
     tables: Arc<Tables>,
-    store: Arc<dyn Store>,
-    claim: Claim,
+    outbox: Outbox,
     retired: Sender<Retired>,
-    /// Entries the store has not taken yet, in order.
-    pending: Vec<Entry>,
-    /// Where entries were given up because the store was gone for too long. No promise is made from here on.
-    lost_from_seq: Option<u64>,
     /// Arrivals the journal does not hold yet: their entries, and when they came.
     arrivals: VecDeque<(u64, Timestamp)>,
     runtime: tokio::runtime::Handle,
@@ -380,11 +396,11 @@ impl EngineThread {
                 self.engine.handle(Input::Tick, now, &mut out);
                 self.carry_out(&mut out);
             }
-            self.hand_to_store();
-            let promises_ended = self.lost_from_seq.is_some();
-            let figures = EngineFigures { promises_ended, ..EngineFigures::of(&self.engine, now, self.pending.len()) };
+            self.hand_to_store(&mut out);
+            let promises_ended = !self.engine.is_whole();
+            let figures = EngineFigures { promises_ended, ..EngineFigures::of(&self.engine, now, self.outbox.len()) };
             self.core.figures.store(Arc::new(figures));
-            if stop.load(Ordering::Acquire) && inputs.is_empty() && self.pending.is_empty() {
+            if stop.load(Ordering::Acquire) && inputs.is_empty() && self.outbox.is_empty() {
                 return;
             }
         }
@@ -394,7 +410,7 @@ impl EngineThread {
     fn wait(&mut self, inputs: &Receiver<Input>, notices: &Receiver<Notice>, control: &Receiver<Control>, out: &mut Outputs) {
         let now = self.core.clock.now();
         let due = self.engine.next_deadline().map_or(NAP, |due| Duration::from_micros(due.micros_since(now)));
-        let nap = if self.pending.is_empty() { due.min(NAP) } else { due.min(Duration::from_millis(2)) };
+        let nap = if self.outbox.is_empty() { due.min(NAP) } else { due.min(Duration::from_millis(2)) };
         crossbeam::channel::select! {
             recv(inputs) -> input => if let Ok(input) = input { self.handle(input, out) },
             recv(notices) -> notice => if let Ok(notice) = notice { self.noticed(&notice, out) },
@@ -434,7 +450,7 @@ impl EngineThread {
     fn noticed(&mut self, notice: &Notice, out: &mut Outputs) {
         let input = match notice {
             Notice::Durable(receipt) => {
-                let through = self.promised(receipt.through_seq());
+                let through = receipt.through_seq();
                 let now = self.core.clock.now();
                 while let Some((_, received)) = self.arrivals.pop_front_if(|(seq, _)| *seq <= through) {
                     self.core.stages.durable(Duration::from_micros(now.micros_since(received)));
@@ -459,11 +475,6 @@ impl EngineThread {
             }
         };
         self.handle(input, out);
-    }
-
-    /// A receipt covers a declared loss too; a promise must not.
-    fn promised(&self, through: u64) -> u64 {
-        self.lost_from_seq.map_or(through, |lost| through.min(lost.saturating_sub(1)))
     }
 
     fn controlled(&mut self, control: Control) {
@@ -494,7 +505,7 @@ impl EngineThread {
             match output {
                 Output::ToGateway { session, hears } => drop(self.core.registry.send(session, hears)),
                 Output::ToConsole { session, hears } => drop(self.core.registry.send(session, hears)),
-                Output::Append { seq, fact } => self.pending.push(entry_of(seq, &fact)),
+                Output::Append { seq, fact } => self.outbox.push(seq, &fact),
                 Output::Reroute { contact, revision } => reroute(&self.runtime, &self.core, contact, revision),
                 Output::Publish { snapshot, states } => swap(&self.core, &self.tables, &self.retired, snapshot, &states),
                 Output::Close { session } => self.core.registry.close(session, CloseCode::EngineClosed),
@@ -502,67 +513,17 @@ impl EngineThread {
         }
     }
 
-    /// Hands what is pending to the store, in batches within its bounds. What it does not take stays for the next round.
-    fn hand_to_store(&mut self) {
-        while !self.pending.is_empty() {
-            let mut bytes = 0;
-            let fits = self.pending.iter().take(COMMIT_ENTRIES_MAX).take_while(|entry| {
-                bytes += entry.bytes.len();
-                bytes <= COMMIT_BYTES_MAX
-            });
-            let count = fits.count().max(1);
-            let rest = self.pending.split_off(count);
-            let entries = std::mem::replace(&mut self.pending, rest);
-            let lost =
-                self.lost_from_seq.filter(|lost| entries.first().is_some_and(|first| *lost < first.seq && self.hole_is_open(first.seq)));
-            let batch = match lost {
-                Some(lost) => Batch::after_loss(&self.claim, lost, entries),
-                None => Batch::new(&self.claim, entries),
-            };
-            let batch = match batch {
-                Ok(batch) => batch,
-                Err(error) => {
-                    tracing::error!(%error, "entries of this engine do not make a batch; they are given up");
-                    continue;
-                }
-            };
-            if let Err(rejected) = self.store.append(batch) {
-                let mut entries = rejected.batch.into_entries();
-                entries.append(&mut self.pending);
-                self.pending = entries;
-                if !matches!(rejected.why, RejectedWhy::Full { .. }) {
-                    tracing::error!(why = %rejected.why, "the journal does not take entries");
-                }
-                self.give_up_beyond_bound();
-                return;
-            }
+    /// Hands what is pending to the store. The engine hears at once what was given up, and says again what the house is in: that is
+    /// the first batch after the loss.
+    fn hand_to_store(&mut self, out: &mut Outputs) {
+        // At the second loss of one call nothing is taken anyway: the next round tries again.
+        for _ in 0..2 {
+            let Some(Loss { first_seq, last_seq }) = self.outbox.hand_over() else { return };
+            self.arrivals.retain(|(seq, _)| !(first_seq..=last_seq).contains(seq));
+            self.engine.handle(Input::Lost { first_seq, last_seq }, self.core.clock.now(), out);
+            self.carry_out(out);
         }
     }
-
-    fn hole_is_open(&self, first_seq: u64) -> bool {
-        // Declared once: later batches follow the one that declared it.
-        self.lost_from_seq.is_some_and(|lost| lost < first_seq) && self.claim.next_seq <= first_seq
-    }
-
-    fn give_up_beyond_bound(&mut self) {
-        if self.pending.len() <= PENDING_ENTRIES_MAX {
-            return;
-        }
-        let first = self.pending.first().map(|entry| entry.seq);
-        self.lost_from_seq = self.lost_from_seq.or(first);
-        tracing::error!(entries = self.pending.len(), "the journal was gone for too long: these entries are given up, contacts flow on");
-        self.pending.clear();
-    }
-}
-
-fn entry_of(seq: u64, fact: &Fact) -> Entry {
-    let mut bytes = Vec::with_capacity(512);
-    if let Err(error) = encode_fact(fact, &mut bytes) {
-        // Every bound of a fact is checked where it is made; the number must be used all the same.
-        tracing::error!(seq, %error, "a fact cannot be encoded; the journal holds its place without it");
-        bytes.clear();
-    }
-    Entry::of(seq, fact, bytes)
 }
 
 /// Late evidence: decide again on a worker and tell the engine.

@@ -22,6 +22,8 @@ pub enum Fault {
     Fail { write_count: u32 },
     /// This many appends find the backlog full.
     Full { append_count: u32 },
+    /// Every append finds the backlog full until [`MemoryStore::release`].
+    Gone,
     /// This many batches are held, but their receipts never come: `Unknown`.
     LoseReceipt { batch_count: u32 },
     /// Nothing is written until [`MemoryStore::release`].
@@ -137,6 +139,7 @@ struct Faults {
     fail_writes: u32,
     full_appends: u32,
     lose_receipts: u32,
+    gone: bool,
     stalled: bool,
     /// Appends until a drawn stall ends by itself.
     stall_appends: u32,
@@ -165,14 +168,18 @@ impl MemoryStore {
         match fault {
             Fault::Fail { write_count } => faults.fail_writes += write_count,
             Fault::Full { append_count } => faults.full_appends += append_count,
+            Fault::Gone => faults.gone = true,
             Fault::LoseReceipt { batch_count } => faults.lose_receipts += batch_count,
             Fault::Stall => faults.stalled = true,
         }
     }
 
-    /// Ends a stall and goes on.
+    /// Ends a stall or an absence and goes on.
     pub fn release(&self) {
-        self.lock().faults.stalled = false;
+        {
+            let faults = &mut self.lock().faults;
+            (faults.stalled, faults.gone) = (false, false);
+        }
         self.go_on();
     }
 
@@ -282,7 +289,7 @@ impl Desk {
         let entry_count = self.pending_entries;
         let over = entry_count + batch.entries().len() > STORE_BACKLOG_ENTRIES_MAX
             || self.pending_bytes + batch.byte_count() > STORE_BACKLOG_BYTES_MAX;
-        if over || self.faults.full_appends > 0 {
+        if over || self.faults.gone || self.faults.full_appends > 0 {
             self.faults.full_appends = self.faults.full_appends.saturating_sub(1);
             self.health.full_count += 1;
             return Err(RejectedWhy::Full { entry_count });

@@ -4,5 +4,6 @@ mod contract;
 mod disk;
 mod embedded;
 mod memory;
+mod outage;
 mod rig;
 mod rows;
