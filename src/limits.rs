@@ -87,6 +87,12 @@ pub const SEGMENT_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
 pub const READ_ENTRIES_MAX: usize = 4_096;
 /// Bytes of table sets or of a checkpoint kept as one blob. The largest table set measured takes 139 MiB.
 pub const BLOB_BYTES_MAX: usize = 512 * 1024 * 1024;
+/// Checkpoints kept: the newest, and the one before it in case the newest cannot be read.
+pub const CHECKPOINTS_KEPT: usize = 2;
+/// Entries after which the next checkpoint is made: a restart reads about as many in half a second.
+pub const CHECKPOINT_ENTRIES: u64 = 100_000;
+/// How long after a checkpoint the next is made when entries are few.
+pub const CHECKPOINT_MICROS: u64 = 300_000_000;
 /// Rows one search returns.
 pub const QUERY_ROWS_MAX: usize = 10_000;
 /// Entries the searchable rows may be behind before they are made even while the disk is busy with commits.

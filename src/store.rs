@@ -268,6 +268,15 @@ pub struct Page {
     pub breaks: Vec<Break>,
     /// Where to read on; `None` at the end of what is held.
     pub next_seq: Option<u64>,
+    /// The chain after the last of these; `None` when there are none, or when it is not known.
+    pub end: Option<Anchor>,
+}
+
+impl Page {
+    /// Nothing was read.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.holes.is_empty() && self.breaks.is_empty()
+    }
 }
 
 /// Figures of a store, for metrics and alarms. Counters never go back within a process.
@@ -301,6 +310,16 @@ impl fmt::Display for BlobName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
+}
+
+/// What a restart needs of a partition up to one entry: beside the journal, made from it, and never trusted further than it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// The entry it was made at, and the chain there.
+    pub anchor: Anchor,
+    /// The oldest entry that something alive in it speaks of; the one after `anchor` when nothing does.
+    pub needed_from_seq: u64,
+    pub bytes: Vec<u8>,
 }
 
 /// The port. Only [`append`](Store::append) and [`health`](Store::health) are for the engine's thread; the others wait for the disk.
@@ -341,6 +360,24 @@ pub trait Store: Send + Sync {
     /// It is damaged or cannot be read.
     fn blob(&self, name: BlobName) -> Result<Option<Vec<u8>>, StoreError>;
 
+    /// Keeps a checkpoint, durably when it returns, and removes all but the newest [`crate::limits::CHECKPOINTS_KEPT`].
+    ///
+    /// # Errors
+    /// Too long, or the disk failed; those kept before are still there.
+    fn put_checkpoint(&self, partition: Partition, checkpoint: &Checkpoint) -> Result<(), StoreError>;
+
+    /// The entries that checkpoints were made at, the newest first.
+    ///
+    /// # Errors
+    /// They cannot be listed.
+    fn checkpoints(&self, partition: Partition) -> Result<Vec<u64>, StoreError>;
+
+    /// The checkpoint made at `seq`, whole, and of this journal: the chain passes through its anchor.
+    ///
+    /// # Errors
+    /// It is damaged, of another journal, or cannot be read. The journal can.
+    fn checkpoint(&self, partition: Partition, seq: u64) -> Result<Checkpoint, StoreError>;
+
     fn health(&self) -> Health;
 }
 
@@ -354,6 +391,12 @@ pub enum StoreError {
     BlobDamaged { name: BlobName },
     #[error("the store refused {name}: {got} bytes, at most {most}")]
     BlobTooLong { name: BlobName, most: usize, got: usize },
+    #[error("the checkpoint of entry {seq} is of another journal: the chain does not pass through it")]
+    CheckpointAstray { seq: u64 },
+    #[error("the checkpoint of entry {seq} is damaged")]
+    CheckpointDamaged { seq: u64 },
+    #[error("the store refused a checkpoint: {got} bytes, at most {most}")]
+    CheckpointTooLong { most: usize, got: usize },
     #[error("the store has ended")]
     Closed,
     #[error("the disk failed to {doing}: {cause}")]

@@ -13,6 +13,7 @@
 //! cannot hand to the store yet it keeps, in order, up to a bound; beyond it the loss is declared, and no promise is made past it until
 //! the engine has written again what was lost.
 
+mod follow;
 mod outbox;
 
 use std::collections::VecDeque;
@@ -26,6 +27,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use arc_swap::ArcSwap;
 use crossbeam::channel::{Receiver, Sender, TryRecvError, TrySendError, bounded};
 
+use self::follow::{Checkpointer, Follower, Pace};
 use self::outbox::{Loss, Outbox};
 use super::clock::Clock;
 use super::ingress::quic::{Doors, DoorsConfig};
@@ -38,13 +40,13 @@ use crate::contact::Contact;
 use crate::decision::{Decision, DecisionRecord, DispatcherIndex};
 use crate::deliver::{ConsoleHears, DispatcherState, Fact, Target};
 use crate::engine::{Config as EngineConfig, Engine, Input, Output, Outputs, Room, Rooms};
-use crate::limits::{ARRIVALS_TIMED_MAX, COMMIT_ENTRIES_MAX, ENGINE_QUEUE_MAX, PENDING_ENTRIES_MAX, SESSION_QUEUE_MAX};
+use crate::limits::{ARRIVALS_TIMED_MAX, CHECKPOINT_ENTRIES, CHECKPOINT_MICROS, ENGINE_QUEUE_MAX, PENDING_ENTRIES_MAX, SESSION_QUEUE_MAX};
 use crate::route::{last_resort, record, route};
 use crate::store::{BlobName, Notice, Partition, Store};
 use crate::tables::compiled;
 use crate::tables::published::{Published, Retired};
 use crate::tables::snapshot::{Snapshot, States, Tables};
-use crate::units::{DispatcherId, Name, Timestamp};
+use crate::units::{DispatcherId, Name, TablesVersion, Timestamp};
 use crate::wire::frame::decode_fact;
 
 /// What an engine is started with.
@@ -63,11 +65,14 @@ pub struct NodeConfig {
 pub struct Tuning {
     /// Entries kept for a store that takes none; beyond it the loss is declared.
     pub pending_entries_max: usize,
+    /// Entries, and microseconds, after which the next checkpoint is made.
+    pub checkpoint_entries: u64,
+    pub checkpoint_micros: u64,
 }
 
 impl Default for Tuning {
     fn default() -> Self {
-        Self { pending_entries_max: PENDING_ENTRIES_MAX }
+        Self { pending_entries_max: PENDING_ENTRIES_MAX, checkpoint_entries: CHECKPOINT_ENTRIES, checkpoint_micros: CHECKPOINT_MICROS }
     }
 }
 
@@ -86,15 +91,22 @@ pub struct Node {
     stop: Arc<AtomicBool>,
     engine: Option<JoinHandle<()>>,
     reclaimer: Option<JoinHandle<()>>,
+    checkpointer: Checkpointer,
     started: Started,
 }
 
 /// What the journal held when the engine started.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Started {
+    /// Facts the journal ever held.
     pub facts: u64,
     pub live_contacts: usize,
+    /// How long reading it took.
     pub read: Duration,
+    /// The entry of the checkpoint it was read from; 0 when the whole journal was read.
+    pub checkpoint_seq: u64,
+    /// Entries read after that.
+    pub entries_read: u64,
 }
 
 /// What doors see of the engine.
@@ -143,16 +155,22 @@ impl Node {
         let claim = store.claim(Partition::default()).context("claiming the journal")?;
         store.put_blob(BlobName(tables.version.0), table_bytes).context("keeping the tables beside the journal")?;
         let began = std::time::Instant::now();
-        let facts = read_facts(&*store)?;
-        let tables = last_published(&facts, &*store).unwrap_or(tables);
-        let (fact_count, newest) = (facts.len() as u64, facts.last().map(|(_, fact)| fact.at()).unwrap_or_default());
-        let now = clock.now().max(newest);
-        let tables_known = facts.iter().rev().find_map(|(_, fact)| match fact {
-            Fact::Tables { version, .. } => Some(*version),
-            _ => None,
-        });
-        let engine = Engine::recover(config.engine.clone(), &rooms_of(&tables), facts, now);
-        let started = Started { facts: fact_count, live_contacts: engine.live_contacts(), read: began.elapsed() };
+        let follower = Follower::catch_up(&*store, &config.engine, clock)?;
+        let head = *follower.past.head();
+        let tables = last_published(head.tables, &*store).unwrap_or(tables);
+        let tables_known = head.tables.map(|(version, _)| version);
+        let now = clock.now().max(head.newest);
+        let read = |kept: &Box<[u8]>| decode_fact(kept).ok();
+        let engine = Engine::resume(config.engine.clone(), &rooms_of(&tables), &follower.past, read, claim.next_seq - 1, now);
+        let started = Started {
+            facts: head.fact_count,
+            live_contacts: engine.live_contacts(),
+            read: began.elapsed(),
+            checkpoint_seq: follower.checkpoint_seq,
+            entries_read: follower.entry_count,
+        };
+        let pace = Pace { entries: tuning.checkpoint_entries, micros: tuning.checkpoint_micros };
+        let checkpointer = Checkpointer::spawn(Arc::clone(&store), follower, clock, pace)?;
 
         let states = engine.published().1;
         let snapshot =
@@ -195,7 +213,7 @@ impl Node {
             .name("najda-reclaim".to_owned())
             .spawn(move || reclaim(&retired))
             .context("starting the reclaimer thread")?;
-        Ok(Self { doors, core, store, stop, engine: Some(engine), reclaimer: Some(reclaimer), started })
+        Ok(Self { doors, core, store, stop, engine: Some(engine), reclaimer: Some(reclaimer), checkpointer, started })
     }
 
     pub fn addr(&self) -> std::net::SocketAddr {
@@ -224,7 +242,12 @@ impl Node {
         self.stop.store(true, Ordering::Release);
         let threads = [self.engine.take(), self.reclaimer.take()];
         drop(self.core);
-        let _ = tokio::task::spawn_blocking(move || threads.into_iter().flatten().for_each(|thread| drop(thread.join()))).await;
+        let mut checkpointer = self.checkpointer;
+        let stop = move || {
+            threads.into_iter().flatten().for_each(|thread| drop(thread.join()));
+            checkpointer.stop();
+        };
+        let _ = tokio::task::spawn_blocking(stop).await;
     }
 }
 
@@ -295,34 +318,9 @@ impl Core for NodeCore {
     }
 }
 
-/// The facts of the journal, in order.
-fn read_facts(store: &dyn Store) -> Result<Vec<(u64, Fact)>> {
-    let mut facts = Vec::new();
-    let mut from = 1;
-    loop {
-        let page = store.read(Partition::default(), from, COMMIT_ENTRIES_MAX).context("reading the journal")?;
-        for broken in &page.breaks {
-            tracing::error!(?broken, "the journal's chain does not hold here; what can be read is used");
-        }
-        for entry in &page.entries {
-            match decode_fact(&entry.bytes) {
-                Ok(fact) => facts.push((entry.seq, fact)),
-                Err(error) => tracing::error!(seq = entry.seq, %error, "an entry of the journal cannot be read and is left out"),
-            }
-        }
-        match page.next_seq {
-            Some(next) => from = next,
-            None => return Ok(facts),
-        }
-    }
-}
-
 /// The set that was published into the running engine last, when its bytes are there.
-fn last_published(facts: &[(u64, Fact)], store: &dyn Store) -> Option<Arc<Tables>> {
-    let (version, by) = facts.iter().rev().find_map(|(_, fact)| match fact {
-        Fact::Tables { version, by, .. } => Some((*version, *by)),
-        _ => None,
-    })?;
+fn last_published(known: Option<(TablesVersion, Name)>, store: &dyn Store) -> Option<Arc<Tables>> {
+    let (version, by) = known?;
     if by.as_str() == BY_START {
         return None;
     }

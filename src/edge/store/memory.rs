@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::ledger::{self, Gate, Rows, Tip, Verdict};
 use crate::journal::chain::{Anchor, Break, BreakKind, ChainHash, Verification, Verified, Verifier};
 use crate::journal::entry::{Entry, Hole};
-use crate::limits::{READ_ENTRIES_MAX, STORE_BACKLOG_BYTES_MAX, STORE_BACKLOG_ENTRIES_MAX};
+use crate::limits::{CHECKPOINTS_KEPT, READ_ENTRIES_MAX, STORE_BACKLOG_BYTES_MAX, STORE_BACKLOG_ENTRIES_MAX};
 use crate::store::{
-    Batch, BlobName, Claim, Epoch, Health, Listener, Notice, Page, Partition, Receipt, Rejected, RejectedWhy, Store, StoreError,
+    Batch, BlobName, Checkpoint, Claim, Epoch, Health, Listener, Notice, Page, Partition, Receipt, Rejected, RejectedWhy, Store, StoreError,
 };
 
 /// What goes wrong with the next batches.
@@ -60,6 +60,7 @@ pub struct MemoryDisk {
 struct Disk {
     partitions: BTreeMap<Partition, Log>,
     blobs: BTreeMap<BlobName, Vec<u8>>,
+    checkpoints: BTreeMap<(Partition, u64), Checkpoint>,
 }
 
 struct Log {
@@ -371,6 +372,7 @@ impl Store for MemoryStore {
                     }
                 }
             }
+            page.end = walk.head();
         }
         Ok(page)
     }
@@ -398,6 +400,30 @@ impl Store for MemoryStore {
 
     fn blob(&self, name: BlobName) -> Result<Option<Vec<u8>>, StoreError> {
         Ok(self.disk.lock().blobs.get(&name).cloned())
+    }
+
+    fn put_checkpoint(&self, partition: Partition, checkpoint: &Checkpoint) -> Result<(), StoreError> {
+        let seq = checkpoint.anchor.seq;
+        let mut disk = self.disk.lock();
+        disk.checkpoints.insert((partition, seq), checkpoint.clone());
+        let older: Vec<u64> = disk.checkpoints.range((partition, 0)..=(partition, seq)).rev().map(|((_, seq), _)| *seq).collect();
+        let kept = &older[..older.len().min(CHECKPOINTS_KEPT)];
+        disk.checkpoints.retain(|(of, seq), _| *of != partition || kept.contains(seq));
+        Ok(())
+    }
+
+    fn checkpoints(&self, partition: Partition) -> Result<Vec<u64>, StoreError> {
+        let disk = self.disk.lock();
+        Ok(disk.checkpoints.range((partition, 0)..=(partition, u64::MAX)).rev().map(|((_, seq), _)| *seq).collect())
+    }
+
+    fn checkpoint(&self, partition: Partition, seq: u64) -> Result<Checkpoint, StoreError> {
+        let disk = self.disk.lock();
+        let checkpoint = disk.checkpoints.get(&(partition, seq)).ok_or(StoreError::CheckpointDamaged { seq })?;
+        let log = disk.partitions.get(&partition);
+        let last = log.and_then(|log| log.rows.range(..=seq).next_back());
+        let held = last.map(|(_, (entry, hash))| Anchor { seq: Hole::of(entry).map_or(entry.seq, |hole| hole.last_seq), hash: *hash });
+        if held == Some(checkpoint.anchor) { Ok(checkpoint.clone()) } else { Err(StoreError::CheckpointAstray { seq }) }
     }
 
     fn health(&self) -> Health {

@@ -1,5 +1,6 @@
 //! The journal: one suite of promises for every store, then what only the files of a machine can suffer.
 
+mod checkpoint;
 mod contract;
 mod disk;
 mod embedded;

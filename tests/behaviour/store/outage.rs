@@ -34,7 +34,7 @@ async fn await_durable(hears: &mut mpsc::Receiver<GatewayHears>, gateway_refs: &
 async fn a_store_that_was_gone_for_too_long_holds_everything_alive_again_and_every_promise_follows() {
     let disk = MemoryDisk::default();
     let folder = Arc::new(tempfile::tempdir().unwrap());
-    let tuning = Tuning { pending_entries_max: 4 };
+    let tuning = Tuning { pending_entries_max: 4, ..Tuning::default() };
     let running = Running::tuned(Arc::clone(&folder), Keep::InMemory(disk.clone()), Set::testland(), tuning, |_| {}).await;
     let (memory, figures) = (running.memory.clone().unwrap(), Arc::clone(&running.node.core().figures));
     let (client, mut hears) = running.gateway("gateway/g1").await;

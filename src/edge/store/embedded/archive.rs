@@ -131,6 +131,9 @@ impl Archive {
             let mut filling = Filling { page, most, bytes_left: COMMIT_BYTES_MAX, full: false };
             let end = self.read_stretch(partition, *stretch, from_seq, &mut |read| filling.take(read))?;
             page = filling.page;
+            if !page.is_empty() {
+                page.end = end.head();
+            }
             if filling.full {
                 page.next_seq = Some(end.next_seq());
                 return Ok(page);
@@ -143,10 +146,23 @@ impl Archive {
         Ok(page)
     }
 
-    pub(super) fn verify(&self, partition: Partition) -> Result<Verified, StoreError> {
+    /// Whether the chain passes through the anchor, as far as its file can be read.
+    pub(super) fn holds(&self, partition: Partition, anchor: Anchor) -> Result<bool, StoreError> {
+        let stretches = self.stretches(partition);
+        let Some(stretch) = stretches.iter().rev().find(|stretch| stretch.start.before().seq <= anchor.seq) else { return Ok(false) };
+        let last = self.reading(stretch.number, |conn| segment::last_before(conn, partition, anchor.seq.saturating_add(1)));
+        match last {
+            Ok(last) => Ok(last.unwrap_or(stretch.start.before()) == anchor),
+            Err(error) if is_damage(&error) => Ok(false),
+            Err(error) => Err(Fault::of("read the journal", &error).into_error()),
+        }
+    }
+
+    /// Walks the whole chain, and through all of `known`: places that something beside the journal names.
+    pub(super) fn verify(&self, partition: Partition, known: Vec<Anchor>) -> Result<Verified, StoreError> {
         let stretches = self.stretches(partition);
         let start = stretches.first().map_or(Anchor { seq: 0, hash: ChainHash::genesis(partition.number()) }, |first| first.start.before());
-        let mut anchors: Vec<Anchor> = Vec::new();
+        let mut anchors = known;
         for stretch in &stretches {
             anchors.extend(self.reading(stretch.number, |conn| segment::anchors(conn, partition)).unwrap_or_default());
             anchors.push(stretch.start.before());

@@ -1,4 +1,4 @@
-//! Table sets and checkpoints, one file each beside the journal.
+//! Table sets, one file each beside the journal.
 //!
 //! Files and not rows: a table set of a hundred megabytes inside the log would hold up every commit behind it.
 //!

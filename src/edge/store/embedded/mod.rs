@@ -6,7 +6,8 @@
 //!     journal-000001.db        the log, oldest first; the next begins when one is full or its disk failed
 //!     projection.db            the searchable rows; may be deleted, is made again
 //!     projection.lock          held by the process that writes the rows
-//!     blobs/<name>.blob        table sets and checkpoints
+//!     blobs/<name>.blob        table sets
+//!     checkpoints/             what a restart needs, so that it need not read the whole log
 //! ```
 //!
 //! Three threads: `najda-journal` commits, `najda-mover` moves committed pages into the main file, `najda-projection` fills the rows.
@@ -15,6 +16,7 @@
 
 mod archive;
 mod blobs;
+mod checkpoints;
 mod fault;
 mod folder;
 mod inbox;
@@ -36,6 +38,7 @@ use rusqlite::Connection;
 
 use self::archive::Archive;
 use self::blobs::Blobs;
+use self::checkpoints::Checkpoints;
 use self::fault::{Fault, is_damage};
 use self::folder::Held;
 use self::inbox::{Bounds, Inbox};
@@ -46,7 +49,7 @@ use super::ledger::Tip;
 use crate::journal::chain::Verified;
 use crate::journal::projection::{ContactRow, Query};
 use crate::limits::{SEGMENT_BYTES_MAX, STORE_BACKLOG_BYTES_MAX, STORE_BACKLOG_ENTRIES_MAX};
-use crate::store::{Batch, BlobName, Claim, Epoch, Health, Listener, Page, Partition, Rejected, Store, StoreError};
+use crate::store::{Batch, BlobName, Checkpoint, Claim, Epoch, Health, Listener, Page, Partition, Rejected, Store, StoreError};
 
 /// How long a claim waits for the disk.
 const CLAIM_WAIT: Duration = Duration::from_secs(10);
@@ -83,6 +86,7 @@ pub struct EmbeddedStore {
     inbox: Arc<Inbox>,
     archive: Arc<Archive>,
     blobs: Blobs,
+    checkpoints: Checkpoints,
     writer: Option<JoinHandle<()>>,
     projector: Option<Projector>,
     /// Let go of last.
@@ -124,7 +128,8 @@ impl EmbeddedStore {
             failing: false,
         }
         .spawn()?;
-        let mut store = Self { inbox, archive, blobs, writer: Some(writer), projector: None, _held: held };
+        let checkpoints = Checkpoints::of(&config.folder);
+        let mut store = Self { inbox, archive, blobs, checkpoints, writer: Some(writer), projector: None, _held: held };
         if let Some(project) = config.project {
             let held = Held::take(&config.folder, "projection.lock")?;
             store.projector = Some(Projector::spawn(parker, Arc::clone(&store.inbox), Arc::clone(&store.archive), project, held)?);
@@ -190,7 +195,7 @@ impl Store for EmbeddedStore {
     }
 
     fn verify(&self, partition: Partition) -> Result<Verified, StoreError> {
-        self.archive.verify(partition)
+        self.archive.verify(partition, self.checkpoints.anchors(partition))
     }
 
     fn put_blob(&self, name: BlobName, bytes: &[u8]) -> Result<(), StoreError> {
@@ -199,6 +204,19 @@ impl Store for EmbeddedStore {
 
     fn blob(&self, name: BlobName) -> Result<Option<Vec<u8>>, StoreError> {
         self.blobs.read(name)
+    }
+
+    fn put_checkpoint(&self, partition: Partition, checkpoint: &Checkpoint) -> Result<(), StoreError> {
+        self.checkpoints.put(partition, checkpoint)
+    }
+
+    fn checkpoints(&self, partition: Partition) -> Result<Vec<u64>, StoreError> {
+        self.checkpoints.seqs(partition)
+    }
+
+    fn checkpoint(&self, partition: Partition, seq: u64) -> Result<Checkpoint, StoreError> {
+        let checkpoint = self.checkpoints.read(partition, seq)?;
+        if self.archive.holds(partition, checkpoint.anchor)? { Ok(checkpoint) } else { Err(StoreError::CheckpointAstray { seq }) }
     }
 
     fn health(&self) -> Health {
@@ -210,6 +228,7 @@ impl Store for EmbeddedStore {
 pub struct JournalReader {
     archive: Archive,
     blobs: Blobs,
+    checkpoints: Checkpoints,
 }
 
 impl JournalReader {
@@ -220,7 +239,8 @@ impl JournalReader {
     pub fn open(folder: impl Into<PathBuf>) -> Result<Self, StoreError> {
         let folder = folder.into();
         let blobs = Blobs::open(&folder)?;
-        Ok(Self { archive: Archive::open(folder)?, blobs })
+        let checkpoints = Checkpoints::of(&folder);
+        Ok(Self { archive: Archive::open(folder)?, blobs, checkpoints })
     }
 
     /// The partitions the journal holds entries of, in order.
@@ -241,7 +261,7 @@ impl JournalReader {
     /// # Errors
     /// As [`Store::verify`].
     pub fn verify(&self, partition: Partition) -> Result<Verified, StoreError> {
-        self.archive.verify(partition)
+        self.archive.verify(partition, self.checkpoints.anchors(partition))
     }
 
     /// As [`Store::blob`].
