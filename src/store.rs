@@ -16,8 +16,9 @@ use core::fmt;
 use thiserror::Error;
 
 use crate::journal::chain::{Anchor, Break, Verified};
-use crate::journal::entry::{Entry, Hole};
+use crate::journal::entry::{Entry, Hole, Removal};
 use crate::limits::{COMMIT_BYTES_MAX, COMMIT_ENTRIES_MAX, ENTRY_BYTES_MAX, PARTITIONS_MAX};
+use crate::units::Timestamp;
 
 /// The home of a contact's entries; below [`PARTITIONS_MAX`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -264,6 +265,8 @@ pub struct Page {
     pub entries: Vec<Entry>,
     /// Losses declared within this stretch.
     pub holes: Vec<Hole>,
+    /// Removals of older entries, with the numbers they stand under.
+    pub removals: Vec<(u64, Removal)>,
     /// Where the chain does not hold. An altered entry is left out of `entries`; the ones after it are there.
     pub breaks: Vec<Break>,
     /// Where to read on; `None` at the end of what is held.
@@ -275,7 +278,7 @@ pub struct Page {
 impl Page {
     /// Nothing was read.
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty() && self.holes.is_empty() && self.breaks.is_empty()
+        self.entries.is_empty() && self.holes.is_empty() && self.removals.is_empty() && self.breaks.is_empty()
     }
 }
 
@@ -320,6 +323,35 @@ pub struct Checkpoint {
     /// The oldest entry that something alive in it speaks of; the one after `anchor` when nothing does.
     pub needed_from_seq: u64,
     pub bytes: Vec<u8>,
+}
+
+/// The oldest entries, as far as they may be removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Removable {
+    /// The last entry that may go, and the chain there; `None` when nothing may.
+    pub before: Option<Anchor>,
+    pub segment_count: u32,
+    pub byte_count: u64,
+    /// Why what comes after it stays.
+    pub kept: KeptWhy,
+}
+
+/// Why old entries are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum KeptWhy {
+    #[error("entry {seq} is needed: a contact that has not ended began with it, or a restart reads from it")]
+    Needed { seq: u64 },
+    #[error("the file in use is never removed")]
+    Newest,
+    #[error("there is no checkpoint yet: a restart reads everything; an engine makes one within minutes")]
+    NoCheckpoint,
+    #[error("the searchable rows do not show entry {seq} yet")]
+    NotShown { seq: u64 },
+    #[error("another partition has entries in the same file")]
+    OtherPartition,
+    #[error("the next file is young enough to be kept")]
+    Young,
 }
 
 /// The port. Only [`append`](Store::append) and [`health`](Store::health) are for the engine's thread; the others wait for the disk.
@@ -378,6 +410,31 @@ pub trait Store: Send + Sync {
     /// It is damaged, of another journal, or cannot be read. The journal can.
     fn checkpoint(&self, partition: Partition, seq: u64) -> Result<Checkpoint, StoreError>;
 
+    /// Which of the oldest entries may be removed: whole files whose newest entry is older than `older_than`, and that no contact
+    /// alive, no checkpoint and no searchable row needs.
+    ///
+    /// # Errors
+    /// The disk failed.
+    fn removable(&self, partition: Partition, older_than: Timestamp) -> Result<Removable, StoreError>;
+
+    /// Removes them. The journal must hold a [`Removal`] that says so.
+    ///
+    /// # Errors
+    /// The disk failed; what is left can be removed again.
+    fn remove(&self, partition: Partition, before: Anchor) -> Result<(), StoreError>;
+
+    /// The names of all blobs, in order.
+    ///
+    /// # Errors
+    /// The disk failed.
+    fn blob_names(&self) -> Result<Vec<BlobName>, StoreError>;
+
+    /// Removes a blob, unless somebody put it, or put it again, at `since` or later; true when it is gone.
+    ///
+    /// # Errors
+    /// The disk failed.
+    fn remove_blob_untouched(&self, name: BlobName, since: Timestamp) -> Result<bool, StoreError>;
+
     fn health(&self) -> Health;
 }
 
@@ -422,7 +479,6 @@ impl StoreError {
 mod tests {
     use super::*;
     use crate::journal::chain::ChainHash;
-    use crate::units::Timestamp;
 
     fn claim() -> Claim {
         let head = Anchor { seq: 0, hash: ChainHash::genesis(0) };

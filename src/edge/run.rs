@@ -15,6 +15,7 @@
 
 mod follow;
 mod outbox;
+mod retain;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -29,6 +30,8 @@ use crossbeam::channel::{Receiver, Sender, TryRecvError, TrySendError, bounded};
 
 use self::follow::{Checkpointer, Follower, Pace};
 use self::outbox::{Loss, Outbox};
+use self::retain::Retention;
+pub use self::retain::{Retained, is_held_up, retain};
 use super::clock::Clock;
 use super::ingress::quic::{Doors, DoorsConfig};
 use super::ingress::{Core, Decided};
@@ -40,6 +43,7 @@ use crate::contact::Contact;
 use crate::decision::{Decision, DecisionRecord, DispatcherIndex};
 use crate::deliver::{ConsoleHears, DispatcherState, Fact, Target};
 use crate::engine::{Config as EngineConfig, Engine, Input, Output, Outputs, Room, Rooms};
+use crate::journal::entry::Removal;
 use crate::limits::{ARRIVALS_TIMED_MAX, CHECKPOINT_ENTRIES, CHECKPOINT_MICROS, ENGINE_QUEUE_MAX, PENDING_ENTRIES_MAX, SESSION_QUEUE_MAX};
 use crate::route::{last_resort, record, route};
 use crate::store::{BlobName, Notice, Partition, Store};
@@ -68,11 +72,18 @@ pub struct Tuning {
     /// Entries, and microseconds, after which the next checkpoint is made.
     pub checkpoint_entries: u64,
     pub checkpoint_micros: u64,
+    /// Days that entries are kept; for ever when `None`.
+    pub keep_days: Option<u32>,
 }
 
 impl Default for Tuning {
     fn default() -> Self {
-        Self { pending_entries_max: PENDING_ENTRIES_MAX, checkpoint_entries: CHECKPOINT_ENTRIES, checkpoint_micros: CHECKPOINT_MICROS }
+        Self {
+            pending_entries_max: PENDING_ENTRIES_MAX,
+            checkpoint_entries: CHECKPOINT_ENTRIES,
+            checkpoint_micros: CHECKPOINT_MICROS,
+            keep_days: None,
+        }
     }
 }
 
@@ -170,7 +181,9 @@ impl Node {
             entries_read: follower.entry_count,
         };
         let pace = Pace { entries: tuning.checkpoint_entries, micros: tuning.checkpoint_micros };
-        let checkpointer = Checkpointer::spawn(Arc::clone(&store), follower, clock, pace)?;
+        let (say_removed, removals) = bounded(1);
+        let retention = tuning.keep_days.map(|keep_days| Retention { keep_days, say: say_removed, asked: None });
+        let checkpointer = Checkpointer::spawn(Arc::clone(&store), follower, clock, pace, retention)?;
 
         let states = engine.published().1;
         let snapshot =
@@ -197,6 +210,7 @@ impl Node {
             core: core.clone(),
             tables: tables.clone(),
             outbox: Outbox::new(store.clone(), claim, tuning.pending_entries_max),
+            removals,
             retired: retired_in,
             arrivals: VecDeque::new(),
             runtime: tokio::runtime::Handle::current(),
@@ -367,6 +381,8 @@ struct EngineThread {
     core: Arc<NodeCore>,
     tables: Arc<Tables>,
     outbox: Outbox,
+    /// Old entries that are about to be removed: the journal says so first.
+    removals: Receiver<Removal>,
     retired: Sender<Retired>,
     /// Arrivals the journal does not hold yet: their entries, and when they came.
     arrivals: VecDeque<(u64, Timestamp)>,
@@ -388,6 +404,9 @@ impl EngineThread {
             }
             while let Ok(notice) = notices.try_recv() {
                 self.noticed(&notice, &mut out);
+            }
+            while let Ok(removal) = self.removals.try_recv() {
+                self.outbox.push_entry(removal.to_entry(self.engine.reserve_seq()));
             }
             let now = self.core.clock.now();
             if self.engine.next_deadline().is_some_and(|due| due <= now) {

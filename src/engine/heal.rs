@@ -71,6 +71,14 @@ impl Core {
         self.say_house_again(out);
     }
 
+    /// The journal's files end at midnight, and old ones are removed: the first entries of each day say what the house is in.
+    pub(super) fn begin_day(&mut self, out: &mut Outputs) {
+        let today = self.now.day();
+        if std::mem::replace(&mut self.day, today) != today && self.seq > 0 {
+            self.say_house_again(out);
+        }
+    }
+
     fn say_house_again(&mut self, out: &mut Outputs) {
         let (at, by) = (self.now, Name::new(BY_ENGINE).unwrap_or_default());
         self.append(Fact::Tables { at, version: self.floor.version, by }, out);

@@ -139,12 +139,17 @@ impl<K> Past<K> {
         self.live.iter().filter_map(first).min()
     }
 
+    /// An entry of the journal's own, which is no fact.
+    pub fn pass(&mut self, seq: u64) {
+        self.head.gaps += u64::from(seq != self.head.seq + 1 && self.head.seq != 0);
+        self.head.seq = self.head.seq.max(seq);
+    }
+
     /// Takes the next fact. `kept` is asked for only when it will be needed again.
     pub fn take(&mut self, seq: u64, fact: &Fact, kept: impl FnOnce() -> K) {
-        let head = &mut self.head;
         // A gap is a declared loss or a damaged journal; what is there is used.
-        head.gaps += u64::from(seq != head.seq + 1 && head.seq != 0);
-        head.seq = head.seq.max(seq);
+        self.pass(seq);
+        let head = &mut self.head;
         head.newest = head.newest.max(fact.at());
         head.fact_count += 1;
         match fact {

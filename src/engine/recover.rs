@@ -45,6 +45,7 @@ impl Engine {
         core.known = past.known.clone();
         (core.seq, core.snapshot, core.now) = (head.seq.max(last_seq), head.snapshot, now.max(head.newest));
         core.receipts = Receipts::recovered(core.seq);
+        core.day = head.newest.day();
         core.counters.journal_gaps = head.gaps;
         core.counters.facts_astray += head.astray;
         for (dispatcher, state) in &past.states {
@@ -55,6 +56,12 @@ impl Engine {
         }
         engine.go_on();
         engine
+    }
+
+    /// Gives a number to an entry of the journal's own.
+    pub fn reserve_seq(&mut self) -> u64 {
+        self.core.seq += 1;
+        self.core.seq
     }
 
     fn read_back(&mut self, seq: u64, fact: &Fact) {

@@ -11,8 +11,10 @@ use anyhow::{Context, Result};
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use super::super::clock::Clock;
+use super::retain::Retention;
 use crate::engine::{Config, Past};
 use crate::journal::chain::Anchor;
+use crate::journal::entry::Removal;
 use crate::limits::READ_ENTRIES_MAX;
 use crate::store::{Checkpoint, Partition, Store, StoreError};
 use crate::units::Timestamp;
@@ -42,6 +44,8 @@ pub(super) struct Follower {
     end: Option<Anchor>,
     /// Entries taken since this was made.
     pub entry_count: u64,
+    /// Removals of older entries that the journal spoke of since somebody last looked.
+    pub removals: Vec<Removal>,
     /// The entry of the checkpoint it began with; 0 when it began with the journal.
     pub checkpoint_seq: u64,
 }
@@ -81,11 +85,20 @@ impl Follower {
                 }
             };
             match decode_past(config, &checkpoint.bytes) {
-                Ok(past) => return Self { past, next_seq: seq + 1, end: Some(checkpoint.anchor), entry_count: 0, checkpoint_seq: seq },
+                Ok(past) => {
+                    return Self {
+                        past,
+                        next_seq: seq + 1,
+                        end: Some(checkpoint.anchor),
+                        entry_count: 0,
+                        removals: Vec::new(),
+                        checkpoint_seq: seq,
+                    };
+                }
                 Err(error) => bad(seq, &error),
             }
         }
-        Self { past: Past::new(config), next_seq: 1, end: None, entry_count: 0, checkpoint_seq: 0 }
+        Self { past: Past::new(config), next_seq: 1, end: None, entry_count: 0, removals: Vec::new(), checkpoint_seq: 0 }
     }
 
     /// Reads the next page; true when there is nothing after it.
@@ -94,13 +107,19 @@ impl Follower {
         for broken in &page.breaks {
             tracing::error!(%broken, "the journal's chain does not hold here; what can be read is used");
         }
-        let count = page.entries.len() as u64;
+        let count = (page.entries.len() + page.removals.len()) as u64;
+        let mut own = page.removals.iter().map(|(seq, _)| *seq).peekable();
         for entry in page.entries {
+            while let Some(seq) = own.next_if(|seq| *seq < entry.seq) {
+                self.past.pass(seq);
+            }
             match decode_fact(&entry.bytes) {
                 Ok(fact) => self.past.take(entry.seq, &fact, || entry.bytes.into()),
                 Err(error) => tracing::error!(seq = entry.seq, %error, "an entry of the journal cannot be read and is left out"),
             }
         }
+        own.for_each(|seq| self.past.pass(seq));
+        self.removals.extend(page.removals.iter().map(|(_, removal)| *removal));
         self.entry_count += count;
         self.end = page.end.or(self.end);
         match (page.next_seq, self.end) {
@@ -115,7 +134,7 @@ impl Follower {
         }
     }
 
-    fn checkpoint(&self) -> Option<Checkpoint> {
+    pub(super) fn checkpoint(&self) -> Option<Checkpoint> {
         let anchor = self.end?;
         let needed_from_seq = self.past.oldest_needed().map_or(anchor.seq + 1, |(seq, _)| seq);
         let mut bytes = Vec::new();
@@ -138,10 +157,10 @@ pub(super) struct Checkpointer {
 }
 
 impl Checkpointer {
-    pub(super) fn spawn(store: Arc<dyn Store>, follower: Follower, clock: Clock, pace: Pace) -> Result<Self> {
+    pub(super) fn spawn(store: Arc<dyn Store>, follower: Follower, clock: Clock, pace: Pace, retention: Option<Retention>) -> Result<Self> {
         let (stop, stopped) = bounded(1);
         let since = follower.entry_count;
-        let work = Work { store, follower, clock, pace, taken: 0, since, bytes: 0, written: clock.now() };
+        let work = Work { store, follower, clock, pace, taken: 0, since, bytes: 0, written: clock.now(), retention };
         let spawned = std::thread::Builder::new().name("najda-checkpoint".to_owned()).spawn(move || work.run(&stopped));
         Ok(Self { stop: Some(stop), thread: Some(spawned.context("starting the thread of checkpoints")?) })
     }
@@ -165,6 +184,7 @@ struct Work {
     /// The size of the last checkpoint.
     bytes: u64,
     written: Timestamp,
+    retention: Option<Retention>,
 }
 
 impl Work {
@@ -198,6 +218,13 @@ impl Work {
         self.read()?;
         if self.is_due() {
             self.write()?;
+            if let Some(retention) = &mut self.retention {
+                retention.ask(&*self.store, self.clock.now())?;
+            }
+        }
+        let told = std::mem::take(&mut self.follower.removals);
+        if let (Some(retention), false) = (&mut self.retention, told.is_empty()) {
+            retention.remove(&*self.store, &self.follower.past, &told, self.clock.now())?;
         }
         let took = Duration::from_micros(self.clock.now().micros_since(begun));
         let rest = if waiting > BEHIND_ENTRIES_MAX { Duration::ZERO } else { (took * REST_TIMES as u32).min(LOOK) };

@@ -45,6 +45,11 @@ impl Outbox {
         self.pending.push_back(entry_of(seq, fact));
     }
 
+    /// An entry of the journal's own.
+    pub(super) fn push_entry(&mut self, entry: Entry) {
+        self.pending.push_back(entry);
+    }
+
     pub(super) fn len(&self) -> usize {
         self.refused.as_ref().map_or(0, |batch| batch.entries().len()) + self.pending.len()
     }

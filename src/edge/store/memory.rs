@@ -9,11 +9,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::ledger::{self, Gate, Rows, Tip, Verdict};
 use crate::journal::chain::{Anchor, Break, BreakKind, ChainHash, Verification, Verified, Verifier};
-use crate::journal::entry::{Entry, Hole};
+use crate::journal::entry::{Entry, Hole, Removal};
 use crate::limits::{CHECKPOINTS_KEPT, READ_ENTRIES_MAX, STORE_BACKLOG_BYTES_MAX, STORE_BACKLOG_ENTRIES_MAX};
 use crate::store::{
-    Batch, BlobName, Checkpoint, Claim, Epoch, Health, Listener, Notice, Page, Partition, Receipt, Rejected, RejectedWhy, Store, StoreError,
+    Batch, BlobName, Checkpoint, Claim, Epoch, Health, KeptWhy, Listener, Notice, Page, Partition, Receipt, Rejected, RejectedWhy,
+    Removable, Store, StoreError,
 };
+use crate::units::Timestamp;
 
 /// What goes wrong with the next batches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -358,7 +360,7 @@ impl Store for MemoryStore {
             .map_or(genesis, |(_, (entry, hash))| Anchor { seq: Hole::of(entry).map_or(entry.seq, |hole| hole.last_seq), hash: *hash });
         let mut walk = Verifier::after(start);
         for (entry, hash) in log.rows.range(from_seq..).map(|(_, row)| row) {
-            if page.entries.len() + page.holes.len() + page.breaks.len() >= most {
+            if page.entries.len() + page.holes.len() + page.removals.len() + page.breaks.len() >= most {
                 page.next_seq = Some(walk.next_seq());
                 break;
             }
@@ -366,9 +368,10 @@ impl Store for MemoryStore {
                 (Err(found @ Break { kind: BreakKind::Altered, .. }), _) => page.breaks.push(found),
                 (checked, hole) => {
                     page.breaks.extend(checked.err());
-                    match hole {
-                        Some(hole) => page.holes.push(hole),
-                        None => page.entries.push(entry.clone()),
+                    match (hole, Removal::of(entry)) {
+                        (Some(hole), _) => page.holes.push(hole),
+                        (None, Some(removal)) => page.removals.push((entry.seq, removal)),
+                        (None, None) => page.entries.push(entry.clone()),
                     }
                 }
             }
@@ -383,7 +386,7 @@ impl Store for MemoryStore {
         let genesis = Anchor { seq: 0, hash: ChainHash::genesis(partition.number()) };
         let mut walk = Verification::after(genesis, log.map_or_else(Vec::new, |log| log.anchors.clone()));
         log.into_iter().flat_map(|log| log.rows.values()).for_each(|(entry, hash)| walk.check(entry, *hash));
-        Ok(walk.finish())
+        Ok(walk.finish(genesis.hash))
     }
 
     fn put_blob(&self, name: BlobName, bytes: &[u8]) -> Result<(), StoreError> {
@@ -424,6 +427,24 @@ impl Store for MemoryStore {
         let last = log.and_then(|log| log.rows.range(..=seq).next_back());
         let held = last.map(|(_, (entry, hash))| Anchor { seq: Hole::of(entry).map_or(entry.seq, |hole| hole.last_seq), hash: *hash });
         if held == Some(checkpoint.anchor) { Ok(checkpoint.clone()) } else { Err(StoreError::CheckpointAstray { seq }) }
+    }
+
+    /// Memory has no files to remove.
+    fn removable(&self, _: Partition, _: Timestamp) -> Result<Removable, StoreError> {
+        Ok(Removable { before: None, segment_count: 0, byte_count: 0, kept: KeptWhy::Newest })
+    }
+
+    fn remove(&self, _: Partition, _: Anchor) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn blob_names(&self) -> Result<Vec<BlobName>, StoreError> {
+        Ok(self.disk.lock().blobs.keys().copied().collect())
+    }
+
+    /// Memory does not know when a blob was put.
+    fn remove_blob_untouched(&self, _: BlobName, _: Timestamp) -> Result<bool, StoreError> {
+        Ok(false)
     }
 
     fn health(&self) -> Health {

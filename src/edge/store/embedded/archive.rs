@@ -12,9 +12,10 @@ use super::fault::{Fault, is_damage};
 use super::segment::{self, ChainStart};
 use crate::edge::store::ledger::Tip;
 use crate::journal::chain::{Anchor, Break, BreakKind, ChainHash, Verification, Verified, Verifier};
-use crate::journal::entry::{Entry, Hole};
+use crate::journal::entry::{Entry, Hole, Removal};
 use crate::limits::{COMMIT_BYTES_MAX, READ_ENTRIES_MAX};
 use crate::store::{Epoch, Page, Partition, StoreError};
+use crate::units::Timestamp;
 
 /// Open files kept for the next reader.
 const READERS_KEPT: usize = 8;
@@ -32,6 +33,24 @@ struct Stretch {
     number: u32,
     start: ChainStart,
     last_seq: u64,
+}
+
+/// A file that another follows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OldFile {
+    pub number: u32,
+    pub last: Last,
+    /// The chain where the next file takes it up.
+    pub end: Anchor,
+    /// Another partition has entries in it.
+    pub is_shared: bool,
+}
+
+/// The last entry of a partition in one file.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Last {
+    Entry { seq: u64, at: Timestamp },
+    Nothing,
 }
 
 /// The files of a journal, oldest first.
@@ -146,6 +165,36 @@ impl Archive {
         Ok(page)
     }
 
+    /// The files before the newest one, oldest first.
+    pub(super) fn old_files(&self, partition: Partition) -> Result<Vec<OldFile>, StoreError> {
+        let stretches = self.stretches(partition);
+        let mut files = Vec::with_capacity(stretches.len());
+        for (stretch, next) in stretches.iter().zip(stretches.iter().skip(1)) {
+            let last = self.reading(stretch.number, |conn| segment::last_time(conn, partition, stretch.last_seq));
+            let last = last.map_err(|error| Fault::of("read the journal", &error).into_error())?;
+            let last = last.map_or(Last::Nothing, |(seq, at)| Last::Entry { seq, at });
+            files.push(OldFile { number: stretch.number, last, end: next.start.before(), is_shared: self.is_shared(stretch.number) });
+        }
+        Ok(files)
+    }
+
+    fn is_shared(&self, number: u32) -> bool {
+        let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
+        segments.iter().any(|segment| segment.number == number && segment.starts.len() > 1)
+    }
+
+    /// The time of the first entry that is kept.
+    pub(super) fn first_time(&self, partition: Partition) -> Result<Timestamp, StoreError> {
+        let page = self.read(partition, 1, 1)?;
+        let entry = page.entries.first().map(|entry| entry.at);
+        Ok(entry.or(page.holes.first().map(|hole| hole.at)).or(page.removals.first().map(|(_, removal)| removal.at)).unwrap_or_default())
+    }
+
+    /// The first sequence number that is kept; 1 until old ones were removed.
+    pub(super) fn first_seq(&self, partition: Partition) -> u64 {
+        self.stretches(partition).first().map_or(1, |first| first.start.first_seq)
+    }
+
     /// Whether the chain passes through the anchor, as far as its file can be read.
     pub(super) fn holds(&self, partition: Partition, anchor: Anchor) -> Result<bool, StoreError> {
         let stretches = self.stretches(partition);
@@ -177,7 +226,7 @@ impl Archive {
                 true
             })?;
         }
-        Ok(walk.finish())
+        Ok(walk.finish(ChainHash::genesis(partition.number())))
     }
 
     /// The entry under `seq`, wherever it is kept; `None` when it is not held or damaged.
@@ -322,14 +371,15 @@ impl Filling {
             Read::Entry { entry, broken, .. } => {
                 self.page.breaks.extend(broken);
                 self.bytes_left = self.bytes_left.saturating_sub(entry.bytes.len());
-                match (broken.map(|broken| broken.kind), Hole::of(&entry)) {
-                    (Some(BreakKind::Altered), _) => {}
-                    (_, Some(hole)) => self.page.holes.push(hole),
-                    (_, None) => self.page.entries.push(entry),
+                match (broken.map(|broken| broken.kind), Hole::of(&entry), Removal::of(&entry)) {
+                    (Some(BreakKind::Altered), ..) => {}
+                    (_, Some(hole), _) => self.page.holes.push(hole),
+                    (_, None, Some(removal)) => self.page.removals.push((entry.seq, removal)),
+                    (_, None, None) => self.page.entries.push(entry),
                 }
             }
         }
-        let parts = self.page.entries.len() + self.page.holes.len() + self.page.breaks.len();
+        let parts = self.page.entries.len() + self.page.holes.len() + self.page.removals.len() + self.page.breaks.len();
         self.full = parts >= self.most || self.bytes_left == 0;
         !self.full
     }

@@ -3,7 +3,7 @@
 //! ```text
 //! <folder>/                    0700, its files 0600
 //!     lock                     held by the process that writes the journal
-//!     journal-000001.db        the log, oldest first; the next begins when one is full or its disk failed
+//!     journal-000001.db        the log, oldest first; the next begins at midnight UTC, when one is full, or when its disk failed
 //!     projection.db            the searchable rows; may be deleted, is made again
 //!     projection.lock          held by the process that writes the rows
 //!     blobs/<name>.blob        table sets
@@ -12,7 +12,8 @@
 //!
 //! Three threads: `najda-journal` commits, `najda-mover` moves committed pages into the main file, `najda-projection` fills the rows.
 //!
-//! **What it does not do:** it does not read entries' bytes, it does not decide what is lost, and it never deletes an entry.
+//! **What it does not do:** it does not read entries' bytes, it does not decide what is lost, and it deletes entries only by whole files, once the
+//! chain says so (`retention`).
 
 mod archive;
 mod blobs;
@@ -21,6 +22,7 @@ mod fault;
 mod folder;
 mod inbox;
 mod projection;
+mod retention;
 mod segment;
 mod writer;
 
@@ -46,10 +48,11 @@ pub use self::projection::{Progress, Project};
 use self::projection::{Projector, find, lag, rebuild};
 use self::writer::{Mover, Writer};
 use super::ledger::Tip;
-use crate::journal::chain::Verified;
+use crate::journal::chain::{Anchor, Verified};
 use crate::journal::projection::{ContactRow, Query};
 use crate::limits::{SEGMENT_BYTES_MAX, STORE_BACKLOG_BYTES_MAX, STORE_BACKLOG_ENTRIES_MAX};
-use crate::store::{Batch, BlobName, Checkpoint, Claim, Epoch, Health, Listener, Page, Partition, Rejected, Store, StoreError};
+use crate::store::{Batch, BlobName, Checkpoint, Claim, Epoch, Health, Listener, Page, Partition, Rejected, Removable, Store, StoreError};
+use crate::units::Timestamp;
 
 /// How long a claim waits for the disk.
 const CLAIM_WAIT: Duration = Duration::from_secs(10);
@@ -116,6 +119,7 @@ impl EmbeddedStore {
             segment_bytes: fs::metadata(segment::path_of(&config.folder, newest.number)).map_or(0, |file| file.len()),
             conn: newest.conn,
             number: newest.number,
+            day: newest.day,
             tips: newest.tips,
             genesis_seq: if newest.after_damage { 1 + DAMAGE_JUMP } else { 1 },
             listener,
@@ -148,14 +152,6 @@ impl EmbeddedStore {
     /// There are no rows yet, or the disk fails.
     pub fn find(&self, query: &Query) -> Result<Vec<ContactRow>, StoreError> {
         find(self.archive.folder(), query)
-    }
-
-    /// The names of all blobs, in order.
-    ///
-    /// # Errors
-    /// The disk fails.
-    pub fn blob_names(&self) -> Result<Vec<BlobName>, StoreError> {
-        self.blobs.names()
     }
 
     /// Removes a blob that nothing refers to any more.
@@ -217,6 +213,22 @@ impl Store for EmbeddedStore {
     fn checkpoint(&self, partition: Partition, seq: u64) -> Result<Checkpoint, StoreError> {
         let checkpoint = self.checkpoints.read(partition, seq)?;
         if self.archive.holds(partition, checkpoint.anchor)? { Ok(checkpoint) } else { Err(StoreError::CheckpointAstray { seq }) }
+    }
+
+    fn removable(&self, partition: Partition, older_than: Timestamp) -> Result<Removable, StoreError> {
+        retention::removable(&self.archive, &self.checkpoints, partition, older_than)
+    }
+
+    fn remove(&self, partition: Partition, before: Anchor) -> Result<(), StoreError> {
+        retention::remove(&self.archive, partition, before)
+    }
+
+    fn blob_names(&self) -> Result<Vec<BlobName>, StoreError> {
+        self.blobs.names()
+    }
+
+    fn remove_blob_untouched(&self, name: BlobName, since: Timestamp) -> Result<bool, StoreError> {
+        self.blobs.remove_untouched(name, since)
     }
 
     fn health(&self) -> Health {
@@ -306,11 +318,23 @@ impl JournalReader {
     }
 }
 
+/// Removes the searchable rows of contacts whose entries were removed. Rows that an engine keeps follow by themselves.
+///
+/// # Errors
+/// An engine keeps them ([`StoreError::FolderHeld`]), or the disk fails.
+pub fn trim_rows(folder: &Path) -> Result<(), StoreError> {
+    let _held = Held::take(folder, "projection.lock")?;
+    let archive = Archive::open(folder.to_owned())?;
+    if projection::path_of(folder).exists() { projection::trim(&archive) } else { Ok(()) }
+}
+
 /// The file the writer goes on with.
 struct Newest {
     conn: Connection,
     number: u32,
     tips: BTreeMap<Partition, Tip>,
+    /// The day of its newest entry, in days since 1970.
+    day: Option<u64>,
     /// Just begun, without an entry.
     fresh: bool,
     /// The file before it could not be read.
@@ -329,8 +353,13 @@ impl Newest {
                 Ok(false) => return Ok(Ok(None)),
                 Ok(true) => {}
             }
-            let tips = archive::tips(&conn)?.into_iter().map(|(partition, _, tip)| (partition, tip)).collect();
-            Ok(Ok(Some(Self { conn, number, tips, fresh: false, after_damage: false })))
+            let tips: BTreeMap<Partition, Tip> = archive::tips(&conn)?.into_iter().map(|(partition, _, tip)| (partition, tip)).collect();
+            let mut newest = None;
+            for partition in tips.keys() {
+                newest = newest.max(segment::last_time(&conn, *partition, u64::MAX)?.map(|(_, at)| at));
+            }
+            let day = newest.map(Timestamp::day);
+            Ok(Ok(Some(Self { conn, number, tips, day, fresh: false, after_damage: false })))
         };
         match read() {
             Ok(Ok(Some(newest))) => Ok(newest),
@@ -353,7 +382,7 @@ impl Newest {
     fn begin(folder: &Path, number: u32, tips: BTreeMap<Partition, Tip>) -> Result<Self, StoreError> {
         let list: Vec<(Partition, Tip)> = tips.iter().map(|(partition, tip)| (*partition, *tip)).collect();
         let conn = segment::create(folder, number, &list).map_err(Fault::into_error)?;
-        Ok(Self { conn, number, tips, fresh: true, after_damage: false })
+        Ok(Self { conn, number, tips, day: None, fresh: true, after_damage: false })
     }
 }
 
