@@ -24,7 +24,7 @@ fn najda(args: &[&str]) -> anyhow::Result<ExitCode> {
     najda::cli::run(najda::cli::Cli::try_parse_from(std::iter::once("najda").chain(args.iter().copied()))?)
 }
 
-fn journal(command: &str, dir: &Path, more: &[&str]) -> anyhow::Result<ExitCode> {
+pub fn journal(command: &str, dir: &Path, more: &[&str]) -> anyhow::Result<ExitCode> {
     let dir = dir.display().to_string();
     najda(&[&["journal", command, "--dir", &dir], more].concat())
 }

@@ -6,5 +6,6 @@ mod disk;
 mod embedded;
 mod memory;
 mod outage;
+mod retention;
 mod rig;
 mod rows;
