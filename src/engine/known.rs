@@ -140,12 +140,22 @@ impl Known {
         }
     }
 
-    pub fn restore(&mut self, piece: &EndedPiece) {
-        let EndedPiece { at, contact, ending, ended_seq, by_key, by_content, .. } = *piece;
-        let (key, content) = (KeyDigest::of_number(piece.key), ContentDigest::of_number(piece.content));
-        self.ended.insert(contact, EndedLife { key, content, ending, ended_seq });
-        self.ended_order.push_back((at, contact));
-        self.find_by(contact, &Remembered { key, content }, by_key, by_content);
+    /// All of them at once: lists are sorted and made into maps many times as quickly as one entry after the other.
+    pub fn restore(&mut self, pieces: &[EndedPiece]) {
+        let key = |piece: &EndedPiece| KeyDigest::of_number(piece.key);
+        let content = |piece: &EndedPiece| ContentDigest::of_number(piece.content);
+        let left = |piece: &EndedPiece| {
+            let EndedPiece { ending, ended_seq, .. } = *piece;
+            EndedLife { key: key(piece), content: content(piece), ending, ended_seq }
+        };
+        self.ended_order = pieces.iter().map(|piece| (piece.at, piece.contact)).collect();
+        self.ended = pieces.iter().map(|piece| (piece.contact, left(piece))).collect();
+        let mut by_key: BTreeMap<_, _> = pieces.iter().filter(|piece| piece.by_key).map(|piece| (key(piece), piece.contact)).collect();
+        by_key.append(&mut self.by_key);
+        let found = pieces.iter().filter(|piece| piece.by_content);
+        let mut by_content: BTreeMap<_, _> = found.map(|piece| (content(piece), piece.contact)).collect();
+        by_content.append(&mut self.by_content);
+        (self.by_key, self.by_content) = (by_key, by_content);
     }
 }
 

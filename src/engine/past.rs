@@ -277,6 +277,7 @@ impl<K> Past<K> {
             Some(Piece::Head { .. }) => return Err(BadPast::OtherFingerprints.into()),
             _ => return Err(BadPast::OutOfOrder.into()),
         }
+        let mut ended = Vec::new();
         let mut reading: Option<(ContactId, bool, bool)> = None;
         for piece in pieces {
             match piece? {
@@ -290,11 +291,12 @@ impl<K> Past<K> {
                     let Some((contact, ..)) = reading else { return Err(BadPast::OutOfOrder.into()) };
                     past.restore_fact(seq, contact, kept, &mut read)?;
                 }
-                Piece::Ended(ended) => past.known.restore(&ended),
+                Piece::Ended(piece) => ended.push(piece),
                 Piece::End { at, key, contact, ending } => past.ends.push_back(EndNotice { at, key, contact, ending }),
             }
         }
         past.found(reading);
+        past.known.restore(&ended);
         Ok(past)
     }
 

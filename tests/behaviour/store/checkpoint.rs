@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use najda::deliver::Fact;
+use najda::deliver::{DispatcherState, Fact};
 use najda::edge::run::Tuning;
-use najda::engine::{Config, Engine, Outputs, Past};
+use najda::engine::{Config, Engine, Input, Outputs, Past};
 use najda::store::Partition;
 use najda::wire::checkpoint::{EncodedPast, decode_past, encode_past};
 use najda::wire::frame::{decode_fact, encode_fact};
@@ -14,7 +14,8 @@ use proptest::sample::Index;
 use sha2::{Digest, Sha256};
 
 use crate::life::{Day, Event, event};
-use crate::running::{Keep, Running, Set, post, until};
+use crate::running::{Keep, Running, Set, name, post, until};
+use crate::stage::Stage;
 
 fn encoded(fact: &Fact) -> Box<[u8]> {
     let mut bytes = Vec::new();
@@ -123,6 +124,10 @@ fn files(state: &Path) -> Vec<PathBuf> {
     files
 }
 
+fn seq_of(path: &Path) -> u64 {
+    path.to_str().unwrap().rsplit(['-', '.']).nth(1).unwrap().parse().unwrap()
+}
+
 async fn restarted(running: Running, often: Tuning) -> Running {
     let folder = running.stop().await;
     Running::tuned(folder, Keep::InFiles, Set::testland(), often, |_| {}).await
@@ -157,7 +162,6 @@ async fn a_start_reads_the_newest_good_checkpoint_and_only_what_came_after_it() 
 
     let (newest, before) = (files(&state)[0].clone(), files(&state)[1].clone());
     let kept = [std::fs::read(&newest).unwrap(), std::fs::read(&before).unwrap()];
-    let seq_of = |path: &Path| path.to_str().unwrap().rsplit(['-', '.']).nth(1).unwrap().parse::<u64>().unwrap();
     let (newest_seq, before_seq) = (seq_of(&newest), seq_of(&before));
     assert_eq!(started.checkpoint_seq, newest_seq);
     let flipped = |bytes: &[u8], at: usize| {
@@ -197,4 +201,58 @@ fn rehashed(mut bytes: Vec<u8>) -> Vec<u8> {
     let hash: [u8; 32] = Sha256::digest(&bytes[40..]).into();
     bytes[8..40].copy_from_slice(&hash);
     bytes
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_engine_whose_newest_file_is_damaged_starts_from_its_checkpoint_and_promises_again() {
+    for with_checkpoint in [true, false] {
+        let often = Tuning { checkpoint_entries: 4, ..Tuning::default() };
+        let folder = Arc::new(tempfile::tempdir().unwrap());
+        let running = Running::tuned(folder, Keep::InFiles, Set::testland(), often, |_| {}).await;
+        let state = running.state();
+        arrive(&running, 0..5).await;
+        let held = running.node.store().health().entry_count;
+        until("a checkpoint of all is made", || files(&state).first().is_some_and(|path| seq_of(path) >= held)).await;
+        let folder = running.stop().await;
+        if !with_checkpoint {
+            std::fs::remove_dir_all(state.join("journal/checkpoints")).unwrap();
+        }
+        let newest = std::fs::OpenOptions::new().write(true).open(state.join("journal/journal-000001.db")).unwrap();
+        std::os::unix::fs::FileExt::write_all_at(&newest, &[0xA5; 4_096], 0).unwrap();
+        let mut running = Running::in_folder(folder, Keep::InFiles, Set::testland(), |_| {}).await;
+        let live = if with_checkpoint { 5 } else { 0 };
+        assert_eq!(running.node.started().live_contacts, live);
+        // A contact sent by HTTP is answered with 201 only when the journal holds it.
+        arrive(&running, 10..12).await;
+        for _ in 0..2 {
+            running = restarted(running, Tuning::default()).await;
+            assert_eq!(running.node.started().live_contacts, live + 2);
+        }
+        running.stop().await;
+    }
+}
+
+#[test]
+fn the_first_entries_of_a_day_say_what_the_house_is_in() {
+    let mut stage = Stage::new();
+    stage.disk_is_fast = true;
+    let (room, by) = (name("DU-AMB"), name("ops"));
+    stage.input(Input::State { dispatcher: room, state: DispatcherState::Full, by });
+    stage.arrive("a", "AMB: SH-AMB");
+    let (before, published) = (stage.facts.len(), stage.engine.published());
+    stage.pass(86_400_000_000);
+    let said: Vec<_> = stage.facts[before..].iter().map(|(_, fact)| fact.clone()).collect();
+    let midnight = said.iter().position(|fact| fact.at().day() > 0).unwrap();
+    let [Fact::Tables { by: first, .. }, Fact::State { dispatcher, state, by: second, .. }, ..] = &said[midnight..] else {
+        panic!("{said:?}")
+    };
+    assert_eq!((first.as_str(), second.as_str(), *dispatcher, *state), ("engine", "engine", room, DispatcherState::Full));
+    assert_eq!(said.iter().filter(|fact| matches!(fact, Fact::Tables { .. })).count(), 1, "once a day");
+    assert_eq!(stage.engine.published(), published, "nothing was published by saying it");
+    // Said again, it makes no new snapshot after a restart either.
+    let past = gathered(Past::new(&config()), &stage.facts);
+    assert_eq!(past.head().snapshot, published.0);
+    let rooms = crate::stage::usual_rooms();
+    let again = Engine::recover(config(), &rooms, stage.facts.clone(), stage.now);
+    assert_eq!(again.published(), published);
 }

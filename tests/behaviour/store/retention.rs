@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use najda::contact::{Contact, ContactKey, Door, Signal};
 use najda::deliver::{Ending, Fact};
+use najda::edge::run::Tuning;
 use najda::edge::store::embedded::{Config, EmbeddedStore, JournalReader, Project};
 use najda::engine::{Engine, Past};
 use najda::journal::entry::Entry;
@@ -20,7 +21,7 @@ use najda::wire::frame::{decode_fact, encode_fact};
 
 use super::rig::{await_that, listener, partition, read_all};
 use crate::journal::journal;
-use crate::running::{Set, name};
+use crate::running::{Keep, Running, Set, name, until};
 
 const DAY: u64 = 86_400;
 /// The day the story begins, in days since 1970.
@@ -32,7 +33,7 @@ fn project() -> Project {
 
 /// A journal written by hand, day by day.
 struct Story {
-    folder: tempfile::TempDir,
+    folder: Arc<tempfile::TempDir>,
     facts: Vec<(u64, Fact)>,
     set: Set,
 }
@@ -40,7 +41,7 @@ struct Story {
 impl Story {
     /// Five days of three contacts each; those of `lives` have not ended.
     fn of_days(lives: &[u64]) -> Self {
-        let (folder, set) = (tempfile::tempdir().unwrap(), Set::testland());
+        let (folder, set) = (Arc::new(tempfile::tempdir().unwrap()), Set::testland());
         let mut story = Self { folder, facts: Vec::new(), set };
         let by = name("start");
         story.say(Fact::Tables { at: at(0, 0), version: story.set.tables.version, by });
@@ -74,12 +75,12 @@ impl Story {
         self.facts.push((self.facts.len() as u64 + 1, fact));
     }
 
-    fn state(&self) -> &Path {
-        self.folder.path()
+    fn state(&self) -> PathBuf {
+        self.folder.path().join("state")
     }
 
     fn journal_folder(&self) -> PathBuf {
-        self.folder.path().join("journal")
+        self.state().join("journal")
     }
 
     fn open(&self) -> EmbeddedStore {
@@ -130,7 +131,7 @@ impl Story {
     }
 
     fn retain(&self, days: u64) -> anyhow::Result<ExitCode> {
-        journal("retain", self.state(), &["--keep-days", &self.keep_days(days)])
+        journal("retain", &self.state(), &["--keep-days", &self.keep_days(days)])
     }
 }
 
@@ -165,10 +166,10 @@ fn old_days_go_and_everything_that_reads_the_journal_works_on() {
     let page = read_all(|from_seq| reader.read(partition(), from_seq, 100).unwrap());
     assert_eq!((page.entries.first().map(|entry| entry.seq), page.breaks, page.removals.len()), (Some(22), vec![], 1));
     for command in ["verify", "replay", "query"] {
-        assert_eq!(journal(command, story.state(), &[]).unwrap(), ExitCode::SUCCESS, "{command}");
+        assert_eq!(journal(command, &story.state(), &[]).unwrap(), ExitCode::SUCCESS, "{command}");
     }
     assert_eq!(story.rows(), rows[9..], "the rows of the days that went are gone, the others stay");
-    assert_eq!(journal("rebuild", story.state(), &[]).unwrap(), ExitCode::SUCCESS);
+    assert_eq!(journal("rebuild", &story.state(), &[]).unwrap(), ExitCode::SUCCESS);
     assert_eq!(story.rows(), rows[9..], "made again, they are the same");
     assert_eq!(story.open().blob_names().unwrap().len(), 2, "a set that was put a moment ago stays");
     // What matters of the days that went is in the checkpoint.
@@ -197,7 +198,7 @@ fn a_table_set_that_no_remaining_entry_names_goes_with_the_old_days() {
     }
     story.retain(3).unwrap();
     assert_eq!(story.open().blob_names().unwrap(), [BlobName(story.set.tables.version.0)]);
-    assert_eq!(journal("replay", story.state(), &[]).unwrap(), ExitCode::SUCCESS);
+    assert_eq!(journal("replay", &story.state(), &[]).unwrap(), ExitCode::SUCCESS);
 }
 
 #[test]
@@ -250,7 +251,7 @@ fn a_folder_that_an_engine_runs_on_is_left_alone_and_the_remedy_is_named() {
 fn a_dry_run_changes_no_entry() {
     let story = Story::of_days(&[]);
     let head = story.reader().verify(partition()).unwrap().head;
-    journal("retain", story.state(), &["--dry-run", "--keep-days", &story.keep_days(3)]).unwrap();
+    journal("retain", &story.state(), &["--dry-run", "--keep-days", &story.keep_days(3)]).unwrap();
     assert_eq!((story.segments().len(), story.reader().verify(partition()).unwrap().head), (5, head));
 }
 
@@ -260,7 +261,7 @@ fn an_oldest_file_that_went_without_a_word_is_found_missing() {
     std::fs::remove_file(story.journal_folder().join(&story.segments()[0])).unwrap();
     let found = story.reader().verify(partition()).unwrap();
     assert_eq!(found.breaks, [Break { seq: 1, kind: BreakKind::Missing { last_seq: 7 } }]);
-    assert_eq!(journal("verify", story.state(), &[]).unwrap(), ExitCode::FAILURE);
+    assert_eq!(journal("verify", &story.state(), &[]).unwrap(), ExitCode::FAILURE);
     // After a removal on purpose one more is found as well.
     let story = Story::of_days(&[]);
     story.retain(2).unwrap();
@@ -287,4 +288,24 @@ fn a_removal_that_was_cut_short_leaves_a_chain_that_holds_and_is_finished_the_ne
     story.retain(3).unwrap();
     let found = story.reader().verify(partition()).unwrap();
     assert!(found.holds() && found.begin.seq == 21 && story.segments().len() == 3, "{found:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_engine_removes_old_days_by_itself_and_writes_that_down() {
+    let story = Story::of_days(&[14]);
+    let tuning = Tuning { checkpoint_entries: 1, keep_days: Some(story.keep_days(3).parse().unwrap()), ..Tuning::default() };
+    let running = Running::tuned(Arc::clone(&story.folder), Keep::InFiles, story.set.clone(), tuning, |_| {}).await;
+    assert_eq!(running.node.started().live_contacts, 1);
+    let begin = || running.node.store().verify(partition()).unwrap().begin.seq;
+    until("old days are removed", || begin() == 21).await;
+    let store = Arc::clone(running.node.store());
+    until("the rows follow", || JournalReader::open(story.journal_folder()).unwrap().find(&Query::default()).unwrap().len() == 6).await;
+    let removals = read_all(|from_seq| store.read(partition(), from_seq, 100).unwrap()).removals;
+    assert_eq!(removals.len(), 1, "it is written down once");
+    assert!(store.verify(partition()).unwrap().holds());
+    drop(store);
+    let folder = running.stop().await;
+    let again = Running::in_folder(folder, Keep::InFiles, story.set.clone(), |_| {}).await;
+    assert_eq!(again.node.started().live_contacts, 1);
+    again.stop().await;
 }

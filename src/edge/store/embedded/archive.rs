@@ -140,6 +140,28 @@ impl Archive {
     }
 
     pub(super) fn read(&self, partition: Partition, from_seq: u64, entry_count_max: usize) -> Result<Page, StoreError> {
+        self.unless_removed(|| self.try_read(partition, from_seq, entry_count_max))
+    }
+
+    /// Old files may be removed while somebody reads them: then it reads again, from what is left.
+    fn unless_removed<T>(&self, read: impl Fn() -> Result<T, StoreError>) -> Result<T, StoreError> {
+        loop {
+            let done = read();
+            if done.is_ok() || !self.forget_removed() {
+                return done;
+            }
+        }
+    }
+
+    /// Forgets the oldest files as far as they are not there any more; true when there were some.
+    fn forget_removed(&self) -> bool {
+        let mut segments = self.segments.write().unwrap_or_else(PoisonError::into_inner);
+        let gone = segments.iter().take_while(|segment| !segment::path_of(&self.folder, segment.number).exists()).count();
+        segments.drain(..gone);
+        gone > 0
+    }
+
+    fn try_read(&self, partition: Partition, from_seq: u64, entry_count_max: usize) -> Result<Page, StoreError> {
         let most = entry_count_max.clamp(1, READ_ENTRIES_MAX);
         let stretches = self.stretches(partition);
         // The stretch that answers for `from_seq`, or the oldest when earlier files were moved away.
@@ -195,20 +217,34 @@ impl Archive {
         self.stretches(partition).first().map_or(1, |first| first.start.first_seq)
     }
 
+    /// A file after this one cannot be read at all.
+    fn is_damaged_after(&self, number: u32) -> bool {
+        let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
+        segments.iter().any(|segment| segment.number > number && segment.starts.is_empty())
+    }
+
     /// Whether the chain passes through the anchor, as far as its file can be read.
     pub(super) fn holds(&self, partition: Partition, anchor: Anchor) -> Result<bool, StoreError> {
         let stretches = self.stretches(partition);
-        let Some(stretch) = stretches.iter().rev().find(|stretch| stretch.start.before().seq <= anchor.seq) else { return Ok(false) };
+        let Some(stretch) = stretches.iter().rev().find(|stretch| stretch.start.before().seq <= anchor.seq) else {
+            return Ok(self.is_damaged_after(0));
+        };
         let last = self.reading(stretch.number, |conn| segment::last_before(conn, partition, anchor.seq.saturating_add(1)));
-        match last {
-            Ok(last) => Ok(last.unwrap_or(stretch.start.before()) == anchor),
-            Err(error) if is_damage(&error) => Ok(false),
+        match last.map(|last| last.unwrap_or(stretch.start.before())) {
+            // What cannot be read contradicts nothing: then the checkpoint is all that is left.
+            Ok(last) if last.seq < anchor.seq && self.is_damaged_after(stretch.number) => Ok(true),
+            Ok(last) => Ok(last == anchor),
+            Err(error) if is_damage(&error) => Ok(true),
             Err(error) => Err(Fault::of("read the journal", &error).into_error()),
         }
     }
 
     /// Walks the whole chain, and through all of `known`: places that something beside the journal names.
-    pub(super) fn verify(&self, partition: Partition, known: Vec<Anchor>) -> Result<Verified, StoreError> {
+    pub(super) fn verify(&self, partition: Partition, known: &[Anchor]) -> Result<Verified, StoreError> {
+        self.unless_removed(|| self.try_verify(partition, known.to_vec()))
+    }
+
+    fn try_verify(&self, partition: Partition, known: Vec<Anchor>) -> Result<Verified, StoreError> {
         let stretches = self.stretches(partition);
         let start = stretches.first().map_or(Anchor { seq: 0, hash: ChainHash::genesis(partition.number()) }, |first| first.start.before());
         let mut anchors = known;

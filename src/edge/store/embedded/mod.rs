@@ -191,7 +191,7 @@ impl Store for EmbeddedStore {
     }
 
     fn verify(&self, partition: Partition) -> Result<Verified, StoreError> {
-        self.archive.verify(partition, self.checkpoints.anchors(partition))
+        self.archive.verify(partition, &self.checkpoints.anchors(partition))
     }
 
     fn put_blob(&self, name: BlobName, bytes: &[u8]) -> Result<(), StoreError> {
@@ -273,7 +273,7 @@ impl JournalReader {
     /// # Errors
     /// As [`Store::verify`].
     pub fn verify(&self, partition: Partition) -> Result<Verified, StoreError> {
-        self.archive.verify(partition, self.checkpoints.anchors(partition))
+        self.archive.verify(partition, &self.checkpoints.anchors(partition))
     }
 
     /// As [`Store::blob`].
