@@ -30,7 +30,7 @@ use crate::wire::frame::decode_fact;
   najda serve --listen 0.0.0.0:9990 --certs /etc/najda/certs --state /var/lib/najda --tables /etc/najda/tables
   najda serve --config /etc/najda/najda.toml --http 0.0.0.0:9991
 
-When the doors are open one line `ready quic=ADDR ...` is printed. SIGHUP reads tables and tokens again: a set with defects is
+When the doors are open one line `ready quic=ADDR ...` is printed. SIGHUP reads tables and tokens again: a set with defects is \
 refused and the old one keeps serving. SIGTERM and Ctrl-C drain: clients are told to come back, the journal is written, then it ends.
 RUST_LOG=najda=debug shows more.")]
 pub struct ServeArgs {
