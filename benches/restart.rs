@@ -192,7 +192,8 @@ struct Start {
 async fn start(state: &Path, certs: &DevCerts, loaded: &Loaded, number: u64) -> Start {
     let identity = certs.server().expect("a certificate");
     let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let config = NodeConfig { listen, state_folder: state.to_owned(), identity, engine: engine::Config::default() };
+    let config =
+        NodeConfig { listen, state_folder: state.to_owned(), identity, engine: engine::Config::default(), engine_cores: Vec::new() };
     let caller = certs.identity(&Role::parse("gateway/g1").expect("a role")).expect("a certificate");
     let begun = Instant::now();
     let opening = najda::cli::serve::open_embedded(state);
