@@ -23,7 +23,7 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use measure::{Contender, Figures, hash, in_turns, is_full, rounds};
+use measure::{Contender, Figures, hash, in_turns, is_asked_for, is_full, rounds};
 use najda::contact::{Contact, Place};
 use najda::decision::Decision;
 use najda::edge::tables::load_or_shipped;
@@ -62,8 +62,19 @@ fn room_of(decision: &Decision) -> u64 {
     decision.lead().map_or(u64::MAX, |lead| u64::from(lead.dispatcher.0))
 }
 
-/// Random contacts that `wanted` accepts, and the room each must have: the one responsible for `service` where its point lies.
+/// A condition asked for, or nothing: making up its contacts takes longer than measuring them.
 fn scattered(
+    name: &'static str,
+    snapshot: &Snapshot,
+    service: Service,
+    write: impl Fn(&mut Random, Point) -> String,
+    wanted: impl Fn(Point, &Decision) -> bool,
+) -> Option<Case> {
+    is_asked_for(name).then(|| made_up(name, snapshot, service, write, wanted))
+}
+
+/// Random contacts that `wanted` accepts, and the room each must have: the one responsible for `service` where its point lies.
+fn made_up(
     name: &'static str,
     snapshot: &Snapshot,
     service: Service,
@@ -115,13 +126,17 @@ fn cases(snapshot: &Snapshot) -> Vec<Case> {
     let close = |_: &mut Random, point| fix(point, r#""dialled":"999","uncertainty_m":20"#);
     let wide = |random: &mut Random, point| fix(point, &format!(r#""dialled":"999","uncertainty_m":{}"#, 1_000 + random.below(2_000)));
     let words = |_: &mut Random, point| fix(point, r#""uncertainty_m":15,"text":"حريق في برج وناس محاصرين في الطابق العاشر""#);
-    let mut cases = vec![
+    let scattered = [
         scattered("decide/one_owner", snapshot, Service::Police, plain, |point, found| inland(point) && certain(found)),
         scattered("decide/whole_call", snapshot, Service::Police, whole, |point, found| inland(point) && certain(found)),
         scattered("decide/border_cell", snapshot, Service::Police, close, |point, _| near(point)),
         scattered("decide/uncertain_circle", snapshot, Service::Police, wide, |point, found| near(point) && !found.neighbours.is_empty()),
         scattered("decide/arabic_text", snapshot, Service::CivilDefence, words, |point, found| inland(point) && certain(found)),
     ];
+    let mut cases: Vec<Case> = scattered.into_iter().flatten().collect();
+    if !is_asked_for("decide/no_location") {
+        return cases;
+    }
     let lines = (0..CONTACTS).map(|at| contact(&format!(r#"{{"id":"b","dialled":"999","line":"+9716000{:04}"}}"#, at % 10_000)));
     let contacts: Vec<Contact> = lines.collect();
     let rooms = contacts.iter().map(|contact| room_of(&route(snapshot, contact, contact.received))).collect();

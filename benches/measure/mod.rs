@@ -21,6 +21,13 @@ pub fn is_full() -> bool {
     named("--bench") && !named("--test")
 }
 
+/// Whether a bench's name was asked for: without a filter all are, with one (`cargo bench --bench decide -- one_owner`) those that
+/// contain it. What is not asked for is not even set up.
+pub fn is_asked_for(name: &str) -> bool {
+    let mut filters = std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).peekable();
+    filters.peek().is_none() || filters.any(|filter| filter.split('|').any(|part| name.contains(part)))
+}
+
 /// Rounds of each contender: medians of these count.
 pub fn rounds() -> usize {
     if is_full() { 7 } else { 1 }
