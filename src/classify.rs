@@ -327,6 +327,9 @@ impl Votes<'_> {
 
     /// Keeps the types strong enough to be believed, strongest first.
     fn believe(&mut self) {
+        if self.types.is_empty() {
+            return;
+        }
         self.types.sort_unstable_by_key(|known| (core::cmp::Reverse(known.weight), known.rank, known.type_));
         let strongest = self.types.first().map_or(0, |known| known.weight);
         let enough = WEIGHT_MIN.max(strongest / 2).min(strongest);
@@ -336,9 +339,15 @@ impl Votes<'_> {
 
     fn share_services(&mut self) {
         let all: u64 = self.services.iter().sum();
-        let asked = Service::ALL.into_iter().zip(self.services).filter(|(_, votes)| *votes > 0);
-        self.out.services_hint = asked.map(|(service, votes)| (service, Ppm::ratio(votes, all))).collect();
-        self.out.services_hint.sort_unstable_by_key(|(service, share)| (core::cmp::Reverse(*share), *service));
+        for (service, votes) in Service::ALL.into_iter().zip(self.services) {
+            if votes > 0 {
+                // There is room: no service stands twice.
+                let _ = self.out.services_hint.try_push((service, Ppm::ratio(votes, all)));
+            }
+        }
+        if self.out.services_hint.len() > 1 {
+            self.out.services_hint.sort_unstable_by_key(|(service, share)| (core::cmp::Reverse(*share), *service));
+        }
     }
 
     fn judge_priority(&mut self, contact: &Contact) {

@@ -146,7 +146,14 @@ impl Plans {
     }
 
     fn on_land(&self, what: What, area: Option<AreaIndex>) -> Option<&ServiceList> {
-        area.and_then(|area| self.row(what, Where::Area(area))).or_else(|| self.row(what, Where::Anywhere))
+        let anywhere = key(what, Where::Anywhere);
+        let wanted = area.map_or(anywhere, |area| key(what, Where::Area(area)));
+        let at = self.keys.partition_point(|known| *known < wanted);
+        // The row of the area, or else the next one where that is the wider row already.
+        if self.keys.get(at).is_some_and(|found| *found == wanted || *found == anywhere) {
+            return self.rows.get(at).map(|(_, _, services)| services);
+        }
+        self.row(what, Where::Anywhere)
     }
 
     fn at_sea(&self, what: What, area: Option<AreaIndex>) -> Option<&ServiceList> {
