@@ -188,6 +188,8 @@ pub const HTTP_HEAD_MICROS_MAX: u64 = 5_000_000;
 pub const HTTP_BODY_MICROS_MAX: u64 = 5_000_000;
 /// Bytes of the body of a contact: a frame's worth, however it is spelled.
 pub const HTTP_BODY_BYTES_MAX: usize = FRAME_BYTES_MAX;
+/// Bytes of a body that is too long which are still read, so that its sender hears why it is refused.
+pub const HTTP_DROPPED_BYTES_MAX: usize = 1_048_576;
 /// How long ops have to send a table set: the largest at 40 Mbit/s.
 pub const HTTP_TABLES_MICROS_MAX: u64 = 120_000_000;
 /// How long an HTTP connection is kept; a caller that never reads its answers is gone by then.

@@ -53,6 +53,8 @@ pub struct NodeConfig {
     pub state_folder: PathBuf,
     pub identity: Identity,
     pub engine: EngineConfig,
+    /// Where the engine's thread may run; anywhere when empty.
+    pub engine_cores: Vec<usize>,
 }
 
 /// Who changed the tables, in the journal, when they came with the start.
@@ -165,10 +167,13 @@ impl Node {
         if tables_known != Some(tables.version) {
             desk.publish(tables, Name::new(BY_START).unwrap_or_default());
         }
-        let stopping = stop.clone();
+        let (stopping, engine_cores) = (stop.clone(), config.engine_cores);
         let engine = std::thread::Builder::new()
             .name("najda-engine".to_owned())
-            .spawn(move || desk.run(&inputs, &notices, &control, &stopping))
+            .spawn(move || {
+                super::placement::place(&engine_cores);
+                desk.run(&inputs, &notices, &control, &stopping);
+            })
             .context("starting the engine thread")?;
         let reclaimer = std::thread::Builder::new()
             .name("najda-reclaim".to_owned())

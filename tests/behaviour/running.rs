@@ -96,7 +96,13 @@ impl Running {
             }
         };
         let identity = certs.server().unwrap();
-        let config = NodeConfig { listen: any, state_folder: state.clone(), identity: identity.clone(), engine: engine::Config::default() };
+        let config = NodeConfig {
+            listen: any,
+            state_folder: state.clone(),
+            identity: identity.clone(),
+            engine: engine::Config::default(),
+            engine_cores: Vec::new(),
+        };
         let node = Node::start(config, set.tables, &set.bytes, open).unwrap();
         let mut config = HttpConfig::new(any, identity, certs.folder.join(TOKENS_FILE), state);
         // The machine that runs the tests may be busy; the engine's own `Overdue` still comes after a tenth of a second.

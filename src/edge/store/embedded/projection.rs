@@ -1,14 +1,15 @@
 //! The searchable rows, in a database of their own: `projection.db`.
 //!
-//! A thread fills it from the log behind the commits and yields to them. It is not synced at each step: after a power cut it takes up
-//! where its own last transaction stands, and if it is damaged or of another version it is thrown away and made again.
+//! A thread fills it from the log behind the commits and yields to them. It gathers for [`GATHER`] before it writes, so that a contact
+//! whose whole life falls into that time costs one row. It is not synced at each step: after a power cut it takes up where its own last
+//! transaction stands, and if it is damaged or of another version it is thrown away and made again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam::sync::{Parker, Unparker};
 use rusqlite::types::Value;
@@ -32,7 +33,9 @@ pub type Project = Arc<dyn Fn(&Entry) -> Option<ProjectionChange> + Send + Sync>
 /// Raised when the rows change: an older file is made again.
 const FORMAT: u32 = 1;
 /// Entries of one transaction: short enough to yield to commits, long enough to be quick.
-const STEP_ENTRIES: usize = 1_024;
+const STEP_ENTRIES: usize = 4_096;
+/// The least time between two transactions that caught up: how late a search may be.
+const GATHER: Duration = Duration::from_millis(200);
 /// More waiting entries than this, and the disk belongs to the commits.
 const BUSY_ENTRIES: u64 = 256;
 const YIELD: Duration = Duration::from_millis(10);
@@ -133,7 +136,7 @@ impl Rows {
 
     fn write(&self, partition: Partition, next_seq: u64, changes: &[ProjectionChange]) -> rusqlite::Result<()> {
         let tx = Transaction::new_unchecked(&self.conn, TransactionBehavior::Immediate)?;
-        changes.iter().try_for_each(|change| apply(&tx, change))?;
+        fold(changes).iter().try_for_each(|change| change.apply(&tx, changes))?;
         tx.prepare_cached("INSERT OR REPLACE INTO positions(partition, next_seq) VALUES (?, ?)")?
             .execute(params![partition.number(), next_seq.cast_signed()])?;
         tx.commit()
@@ -145,9 +148,54 @@ struct Step {
     lag: u64,
 }
 
+/// A change, or a contact that arrived among these changes, with what became of it since.
+enum Folded {
+    Change(usize),
+    Row {
+        row: Box<ContactRow>,
+        /// The changes that are in the row.
+        rest: Vec<usize>,
+    },
+}
+
+impl Folded {
+    fn apply(&self, tx: &Transaction<'_>, changes: &[ProjectionChange]) -> rusqlite::Result<()> {
+        let single = |index: &usize| changes.get(*index).map_or(Ok(()), |change| apply(tx, change));
+        match self {
+            Self::Change(index) => single(index),
+            // A contact that was known before keeps its row, and these changes come on top.
+            Self::Row { row, rest } => match insert(tx, row)? {
+                true => Ok(()),
+                false => rest.iter().try_for_each(single),
+            },
+        }
+    }
+}
+
+/// Puts what happened to a contact into its row, when it arrived among these changes. The order of one contact's changes stays.
+fn fold(changes: &[ProjectionChange]) -> Vec<Folded> {
+    let mut arrived: HashMap<ContactId, usize> = HashMap::new();
+    let mut folded: Vec<Folded> = Vec::with_capacity(changes.len());
+    for (index, change) in changes.iter().enumerate() {
+        let at = arrived.get(&change.contact()).copied();
+        match (at.and_then(|at| folded.get_mut(at)), change) {
+            (Some(Folded::Row { row, rest }), change) => {
+                row.change(change);
+                rest.push(index);
+            }
+            (_, ProjectionChange::Arrived(row)) => {
+                arrived.insert(row.contact, folded.len());
+                folded.push(Folded::Row { row: row.clone(), rest: Vec::new() });
+            }
+            _ => folded.push(Folded::Change(index)),
+        }
+    }
+    folded
+}
+
 fn apply(tx: &Transaction<'_>, change: &ProjectionChange) -> rusqlite::Result<()> {
     match change {
-        ProjectionChange::Arrived(row) => insert(tx, row),
+        ProjectionChange::Arrived(row) => insert(tx, row).map(drop),
         ProjectionChange::Redecided { contact, routed } => reroute(tx, *contact, routed),
         ProjectionChange::Moved { contact, service, state, seat } => {
             let sql = "UPDATE contacts SET state = ?, seat_dispatcher = coalesce(?, seat_dispatcher), seat = coalesce(?, seat)
@@ -163,7 +211,8 @@ fn apply(tx: &Transaction<'_>, change: &ProjectionChange) -> rusqlite::Result<()
     }
 }
 
-fn insert(tx: &Transaction<'_>, row: &ContactRow) -> rusqlite::Result<()> {
+/// False when there is such a row already.
+fn insert(tx: &Transaction<'_>, row: &ContactRow) -> rusqlite::Result<bool> {
     let sql = "INSERT OR IGNORE INTO contacts(contact, gateway, gateway_ref, line, received, area, lead, services, dispatcher, priority,
                tables, test, state, seat_dispatcher, seat, ending) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     let routed = &row.routed;
@@ -185,7 +234,10 @@ fn insert(tx: &Transaction<'_>, row: &ContactRow) -> rusqlite::Result<()> {
         row.seat.map(|seat| text(&seat.seat)),
         row.ending.as_ref().map(text),
     ])?;
-    if inserted == 0 { Ok(()) } else { name_services(tx, row.contact, row.received.unix_micros.cast_signed(), routed.services) }
+    if inserted == 0 {
+        return Ok(false);
+    }
+    name_services(tx, row.contact, row.received.unix_micros.cast_signed(), routed.services).map(|()| true)
 }
 
 fn reroute(tx: &Transaction<'_>, contact: ContactId, routed: &Routed) -> rusqlite::Result<()> {
@@ -405,10 +457,19 @@ fn keep_up(parker: &Parker, stop: &AtomicBool, inbox: &Inbox, archive: &Archive,
         };
         inbox.counters.projection_lag.store(lag, Ordering::Relaxed);
         if lag == 0 {
+            // The next commit ends the rest; what comes soon after it comes along.
             parker.park_timeout(REST);
+            gather(parker, stop);
         } else if lag < PROJECTION_LAG_ENTRIES_MAX && inbox.backlog_entry_count() > BUSY_ENTRIES {
             parker.park_timeout(YIELD);
         }
+    }
+}
+
+fn gather(parker: &Parker, stop: &AtomicBool) {
+    let begun = Instant::now();
+    while let Some(rest) = GATHER.checked_sub(begun.elapsed()).filter(|_| !stop.load(Ordering::Acquire)) {
+        parker.park_timeout(rest);
     }
 }
 
@@ -423,4 +484,66 @@ fn catch_up(rows: &mut Option<Rows>, archive: &Archive, project: &Project) -> Re
         lag += rows.step(archive, partition, project)?.lag;
     }
     Ok(lag)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn rows() -> Rows {
+        let conn = Connection::open_in_memory().unwrap();
+        conn.execute_batch(SCHEMA).unwrap();
+        Rows { conn }
+    }
+
+    fn all(rows: &Rows) -> Vec<ContactRow> {
+        let (sql, values) = statement(&Query::default());
+        let mut found = rows.conn.prepare(&sql).unwrap();
+        found.query_map(params_from_iter(values), row_of).unwrap().map(Result::unwrap).collect()
+    }
+
+    fn change() -> impl Strategy<Value = ProjectionChange> {
+        let name = |text: &str| Name::new(text).unwrap();
+        (0..3_u128, 0..8_u8, 0..4_usize, any::<bool>()).prop_map(move |(contact, what, state, led_by_police)| {
+            let contact = ContactId(contact);
+            let lead = if led_by_police { Service::Police } else { Service::Ambulance };
+            let services = ServiceSet::of(lead).with(Service::Ambulance);
+            let routed = Routed { lead: Some(lead), services, priority: Some(what), ..Routed::default() };
+            let seat = Some(Seat { dispatcher: name("DU-POL"), seat: name(&what.to_string()) });
+            match what {
+                0..=2 => ProjectionChange::Arrived(Box::new(ContactRow {
+                    contact,
+                    gateway: name("g"),
+                    gateway_ref: what.to_string().into(),
+                    line: None,
+                    received: Timestamp::from_secs(u64::from(what)),
+                    routed,
+                    state: RowState::Waiting,
+                    seat: None,
+                    ending: None,
+                })),
+                3 => ProjectionChange::Redecided { contact, routed },
+                7 => ProjectionChange::Ended { contact, ending: name("closed") },
+                _ => ProjectionChange::Moved { contact, service: lead, state: RowState::ALL[state], seat: seat.filter(|_| what > 4) },
+            }
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn rows_written_in_groups_are_those_written_one_by_one(changes in prop::collection::vec(change(), 0..60), cut in 0..60_usize) {
+            let (single, grouped) = (rows(), rows());
+            for change in &changes {
+                single.write(Partition::default(), 1, std::slice::from_ref(change)).unwrap();
+            }
+            let (first, second) = changes.split_at(cut.min(changes.len()));
+            grouped.write(Partition::default(), 1, first).unwrap();
+            grouped.write(Partition::default(), 1, second).unwrap();
+            prop_assert_eq!(all(&single), all(&grouped));
+            let services = |rows: &Rows| rows.conn.query_row("SELECT count(*) FROM services", [], |row| row.get::<_, i64>(0)).unwrap();
+            prop_assert_eq!(services(&single), services(&grouped));
+        }
+    }
 }
