@@ -26,7 +26,7 @@ use crate::loops::Loops;
 /// After this a seat says again what a bound kept it from saying.
 const AGAIN: Duration = Duration::from_millis(20);
 /// So long a seat leaves to another room what that one is responsible for.
-const AFTER_YOU: Duration = Duration::from_millis(250);
+const AFTER_YOU: Duration = Duration::from_millis(100);
 /// Messages a seat hears in one go.
 const HEARD_MAX: usize = 64;
 
