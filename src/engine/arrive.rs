@@ -7,7 +7,7 @@ use super::known::{EndedLife, evidence_in};
 use super::life::{Life, is_same_but_for_evidence};
 use super::receipt::Promise;
 use super::repeat::Earlier;
-use super::{Core, Engine, Outputs, digest, repeat};
+use super::{Core, Engine, Outputs, digest};
 use crate::contact::Contact;
 use crate::decision::{DecisionRecord, Discrepancy};
 use crate::deliver::{DispatcherState, Ending, Fact};
@@ -119,9 +119,9 @@ impl Core {
         life
     }
 
-    pub(super) fn remember_life(&mut self, life: &mut Life) {
-        life.line = repeat::line_of(&life.contact, &life.decision);
-        self.known.began(life.id, life.key, life.content, life.line);
+    fn remember_life(&mut self, life: &mut Life) {
+        self.list_line(life);
+        self.known.began(life.id, life.key, life.content);
         self.floor.contact_began(life.contact.key.gateway, life.id);
     }
 
@@ -179,7 +179,7 @@ impl Core {
         self.undecided.remove(&life.id);
         let seq = self.record(life, Fact::Ended { at: self.now, contact: life.id, ending }, out);
         self.list_callback(life);
-        self.known.forget_line(life.id, life.line.take());
+        self.unlist_line(life);
         self.receipts.promise(seq, Promise::Ended(life.id));
     }
 
@@ -191,7 +191,7 @@ impl Core {
         self.append(Fact::Arrived { at: self.now, contact, decision, states }, out);
         let ending = Ending::Overflowed;
         let ended_seq = self.append(Fact::Ended { at: self.now, contact: id, ending }, out);
-        self.known.began(id, key_digest, content, None);
+        self.known.began(id, key_digest, content);
         self.known.remember(self.now, id, EndedLife { key: key_digest, content, ending, ended_seq });
         if self.receipts.waiting_count() < self.config.promises_max.saturating_add(CONTACTS_LIVE_MAX) {
             self.receipts.promise(ended_seq, Promise::Overflowed(Box::new((key, id))));

@@ -82,7 +82,7 @@ impl Engine {
             waiting: self.core.waiting.clone(),
             alarms: self.core.alarms,
             callbacks: self.core.callbacks.clone(),
-            lines: self.core.known.lines().clone(),
+            lines: self.core.lines.clone(),
             ..Tally::default()
         };
         for (index, room) in self.core.floor.all_rooms() {

@@ -37,6 +37,7 @@ mod known;
 mod ladder;
 mod life;
 mod offer;
+mod past;
 mod promise;
 mod receipt;
 mod recover;
@@ -60,6 +61,7 @@ pub use heal::BY_ENGINE;
 use known::Known;
 pub use life::merge as merge_evidence;
 use life::{Life, Part};
+pub use past::{BadPast, EndedPiece, Head, Past, Piece};
 use receipt::Receipts;
 use tick::CatchUp;
 use timers::Timers;
@@ -420,6 +422,8 @@ struct Core {
     config: Config,
     /// The latest time an input came with; a clock that runs backwards stands still here.
     now: Timestamp,
+    /// Of the newest entry, in days since 1970.
+    day: u64,
     /// Of the newest entry.
     seq: u64,
     snapshot: u64,
@@ -438,6 +442,8 @@ struct Core {
     alarms: Alarms,
     /// Callers who are gone and were not called back so far, longest first.
     callbacks: BTreeSet<(Timestamp, ContactId)>,
+    /// Live contacts by their caller's number, tests apart.
+    lines: BTreeSet<(bool, Name, ContactId)>,
     /// Until then seats have time to come back after a restart.
     recovering_until: Timestamp,
     /// Contacts whose decision names nobody. `route` is total, so there are none; if there is one, somebody must know.
@@ -453,6 +459,7 @@ impl Engine {
     pub fn new(config: Config, rooms: &Rooms) -> Self {
         let core = Core {
             now: Timestamp::default(),
+            day: 0,
             seq: 0,
             snapshot: 1,
             states: BTreeMap::new(),
@@ -466,6 +473,7 @@ impl Engine {
             waiting: BTreeSet::new(),
             alarms: Alarms::default(),
             callbacks: BTreeSet::new(),
+            lines: BTreeSet::new(),
             recovering_until: Timestamp::default(),
             undecided: BTreeSet::new(),
             store_failing: false,
@@ -483,6 +491,7 @@ impl Engine {
     pub fn handle(&mut self, input: Input, now: Timestamp, out: &mut Outputs) {
         self.core.now = self.core.now.max(now);
         self.core.counters.inputs += 1;
+        self.core.begin_day(out);
         match input {
             Input::Arrived { contact, decision, handed_back, .. } => {
                 self.arrived(contact, decision, handed_back, out);

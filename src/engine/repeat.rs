@@ -13,12 +13,10 @@
 use super::floor::SeatIndex;
 use super::life::Life;
 use super::{Core, Engine, Outputs};
-use crate::contact::Contact;
-use crate::decision::DecisionRecord;
 use crate::deliver::{AlertWhy, AskedWhy, Fact, Repeat};
 use crate::limits::EARLIER_MAX;
 use crate::service::Service;
-use crate::units::{ContactId, Name};
+use crate::units::ContactId;
 
 /// An earlier contact of a line, and who holds it.
 #[derive(Clone, Copy, Debug)]
@@ -27,17 +25,12 @@ pub(super) struct Earlier {
     pub held: Option<(SeatIndex, Service)>,
 }
 
-/// Under which a contact is found by its line; `None` when the line is not one caller's.
-pub(super) fn line_of(contact: &Contact, decision: &DecisionRecord) -> Option<(bool, Name)> {
-    let caller = decision.caller.filter(|caller| caller.links)?;
-    Some((decision.test || contact.load_test, caller.number))
-}
-
 impl Engine {
     /// The newest live contact of the same line that somebody holds and is there for; else the newest.
     pub(super) fn earlier_of(&self, life: &Life) -> Option<Earlier> {
         let (test, number) = life.line?;
-        let earlier = self.core.known.of_line(test, number).filter(|id| *id != life.id).take(EARLIER_MAX);
+        let of_line = (test, number, ContactId(0))..=(test, number, ContactId(u128::MAX));
+        let earlier = self.core.lines.range(of_line).rev().map(|(.., id)| *id).filter(|id| *id != life.id).take(EARLIER_MAX);
         let lives =
             || earlier.clone().filter_map(|id| self.lives.get(&id)).filter(|earlier| earlier.ended.is_none() && earlier.test == test);
         let held = lives().find_map(|life| Some(Earlier { contact: life.id, held: Some(self.core.holder_of(life)?) }));
@@ -53,6 +46,19 @@ impl Core {
             self.floor.seat(seat).filter(|live| live.present).map(|_| (seat, part.service))
         };
         life.parts.iter().filter(|part| part.lead).chain(&life.parts).find_map(held)
+    }
+
+    /// Lets the contact be found by its line, when that is one caller's.
+    pub(super) fn list_line(&mut self, life: &mut Life) {
+        let caller = life.decision.caller.filter(|caller| caller.links);
+        life.line = caller.map(|caller| (life.test, caller.number));
+        self.lines.extend(life.line.map(|(test, number)| (test, number, life.id)));
+    }
+
+    pub(super) fn unlist_line(&mut self, life: &mut Life) {
+        if let Some((test, number)) = life.line.take() {
+            self.lines.remove(&(test, number, life.id));
+        }
     }
 
     /// Writes the reference down. Returns which share goes first to which seat: the share of the service that the seat holds, else the
