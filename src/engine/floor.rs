@@ -106,6 +106,8 @@ pub(super) struct GatewayLive {
     pub contacts: BTreeSet<ContactId>,
     /// Ends that it may not have heard, oldest first.
     pub ended: VecDeque<EndNotice>,
+    /// Older ends that are on that list no more: whoever goes through it in slices goes on where it was.
+    pub ended_dropped: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -319,6 +321,7 @@ impl Floor {
             }
             unheard |= away;
             live.ended.pop_front();
+            live.ended_dropped += 1;
         }
         self.forget_gateway(&gateway);
         unheard

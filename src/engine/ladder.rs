@@ -86,7 +86,8 @@ impl Core {
         let before: Viewers = part.asked_rooms().collect();
         let mut left: Viewers = part.chain.iter().chain(&part.neighbours).copied().filter(|room| !before.contains(room)).collect();
         let is_there = |room: &RoomIndex| self.floor.is_staffed(*room, test);
-        if !test && !before.iter().chain(&left).any(is_there) {
+        // Right after a restart whoever is back first is no better than whoever is back next: who is responsible has time to come.
+        if !test && !self.is_recovering() && !before.iter().chain(&left).any(is_there) {
             left.extend(self.rooms_of_all_call(part.service));
         }
         for room in left {
@@ -117,7 +118,7 @@ impl Core {
         // A test that nobody can see is not left standing: the timer looks again and sinks it.
         let wait_micros = if test && !seen { TAKE_MICROS_DEFAULT } else { ALARM_AGAIN_MICROS };
         let due = self.now.plus_micros(wait_micros);
-        let due = if test && self.is_recovering() { due.min(self.recovering_until) } else { due };
+        let due = if !seen && self.is_recovering() { due.min(self.recovering_until) } else { due };
         self.set_due(life, index, Some(due));
     }
 

@@ -204,7 +204,8 @@ impl Engine {
             return None;
         }
         let live = self.core.floor.gateways.get(&gateway)?;
-        let ends: Vec<_> = live.ended.iter().skip(ends_told).take(CATCH_UP_MAX).cloned().collect();
+        let ends_told = ends_told.max(live.ended_dropped);
+        let ends: Vec<_> = live.ended.iter().skip(ends_told - live.ended_dropped).take(CATCH_UP_MAX).cloned().collect();
         let from = after.map_or(Unbounded, Excluded);
         let slice: Vec<ContactId> = live.contacts.range((from, Unbounded)).take(CATCH_UP_MAX).copied().collect();
         for contact in &slice {

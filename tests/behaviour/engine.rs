@@ -1361,6 +1361,31 @@ fn an_ended_contact_is_remembered_across_a_restart_and_its_end_told() {
 }
 
 #[test]
+fn a_gateway_that_hears_many_ends_in_slices_misses_none_when_older_ones_are_dropped_meanwhile() {
+    let mut stage = Stage::new();
+    stage.disk_is_fast = true;
+    let count = limits::CATCH_UP_MAX + 88;
+    let drill = |stage: &mut Stage, gateway_ref: &str| {
+        let mut contact = stage.contact("gw", gateway_ref);
+        contact.load_test = true;
+        stage.arrive_as(contact, decision("AMB: DU-AMB"));
+    };
+    for (era, wait) in [("old", 30), ("new", 25)] {
+        (0..count).for_each(|number| drill(&mut stage, &format!("{era} {number}")));
+        stage.pass(wait * SECOND);
+    }
+    let gateway = stage.gateway("gw");
+    stage.now = stage.now.plus_micros(6 * SECOND);
+    drill(&mut stage, "last");
+    stage.pass(SECOND);
+    let heard = stage.gateway_heard(gateway);
+    let heard_end = |gateway_ref: String| {
+        heard.iter().any(|hears| matches!(hears, GatewayHears::Ended { key, .. } if *key.gateway_ref == *gateway_ref))
+    };
+    assert!((0..count).all(|number| heard_end(format!("new {number}"))));
+}
+
+#[test]
 fn a_contact_whose_decision_names_nobody_stays_alive_until_one_does() {
     let mut stage = Stage::new();
     let contact = stage.contact("gw", "a");

@@ -106,6 +106,20 @@ fn with_no_room_of_the_service_anywhere_any_room_that_has_a_seat_sees_it() {
 }
 
 #[test]
+fn right_after_a_restart_rooms_elsewhere_are_not_called_before_the_responsible_ones_had_time_to_come_back() {
+    let mut stage = Stage::new();
+    stage.arrive("before", "AMB: DU-AMB");
+    stage.store();
+    stage.crash(&usual_rooms());
+    let far = stage.console("AJ-AMB", "1");
+    let offer = stage.arrive("after", "AMB: DU-AMB")[0];
+    assert!(!stage.sees(far, offer));
+    assert_eq!(stage.engine.alarm(offer), Some(Alarm::NoSeat));
+    stage.pass(Config::default().recovery_wait_micros_max);
+    assert!(stage.sees(far, offer));
+}
+
+#[test]
 fn rooms_elsewhere_are_left_alone_while_somebody_responsible_is_there() {
     let mut stage = Stage::new();
     let [first, far] = ["DU-AMB", "AJ-AMB"].map(|room| stage.console(room, "1"));
