@@ -17,7 +17,7 @@ use crate::life::{Day, Event, event};
 use crate::running::{Keep, Running, Set, name, post, until};
 use crate::stage::Stage;
 
-fn encoded(fact: &Fact) -> Box<[u8]> {
+fn encoded(fact: &Fact) -> Arc<[u8]> {
     let mut bytes = Vec::new();
     encode_fact(fact, &mut bytes).unwrap();
     bytes.into()
