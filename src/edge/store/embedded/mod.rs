@@ -12,8 +12,8 @@
 //!
 //! Three threads: `najda-journal` commits, `najda-mover` moves committed pages into the main file, `najda-projection` fills the rows.
 //!
-//! **What it does not do:** it does not read entries' bytes, it does not decide what is lost, and it deletes entries only by whole files, once the
-//! chain says so (`retention`).
+//! **What it does not do:** it does not read entries' bytes, and it does not decide what is lost. It deletes entries only by whole files,
+//! once the chain says so (`retention`).
 
 mod archive;
 mod blobs;
