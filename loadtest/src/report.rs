@@ -123,6 +123,8 @@ pub struct Counts {
     pub later_unsaid: u64,
     /// Takes that another seat had won.
     pub lost_takes: u64,
+    /// Contacts that a seat held and lost: it was silent beyond its lease, or its session broke.
+    pub lost_holds: u64,
     pub unconfirmed_at_end: u64,
     /// Sends that found their gateway's client full, or too many in flight, and waited.
     pub held_back: u64,
@@ -158,7 +160,7 @@ pub struct Alone {
 pub struct RoomReport {
     pub id: String,
     pub seats: u64,
-    /// Shares it is responsible for, as its screens showed them.
+    /// Shares it is responsible for, as its first seat saw them.
     pub own: u64,
     /// Shares of others: asked for help, or told as their neighbour.
     pub others: u64,
@@ -325,10 +327,10 @@ impl Report {
             {ended_overflowed}; refused {refused}; answered again {handed_back}"
         )?;
         writeln!(out, "             then: sent twice {copies_said}, fixes {fixes_said}, hang-ups {hang_ups_said}")?;
-        let Counts { lost_takes, reconnects, held_back, refused_commands, .. } = &self.counts;
+        let Counts { lost_takes, lost_holds, reconnects, held_back, refused_commands, .. } = &self.counts;
         writeln!(
             out,
-            "             takes won by another {lost_takes}; commands refused {refused_commands}; reconnects \
+            "             takes won by another {lost_takes}; held and lost {lost_holds}; commands refused {refused_commands}; reconnects \
             {reconnects}; sends held back {held_back}"
         )?;
         for (name, used) in [("engine", &self.engine_used), ("load test", &self.load_test_used)] {

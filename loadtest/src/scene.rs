@@ -247,6 +247,7 @@ impl Scene {
             handed_back: of(Mark::TargetsAgain),
             told_again: events(&board.events.told_again),
             lost_takes: events(&board.events.lost_takes),
+            lost_holds: events(&board.events.lost_holds),
             unconfirmed_at_end,
             held_back,
             reconnects: self.reconnects(),
