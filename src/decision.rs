@@ -438,6 +438,7 @@ impl Decision {
     }
 
     /// The service whose room gets the voice.
+    #[inline]
     pub fn lead(&self) -> Option<&Assigned> {
         self.services.iter().find(|assigned| assigned.lead)
     }

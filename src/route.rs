@@ -5,7 +5,7 @@
 
 use arrayvec::ArrayVec;
 
-use crate::classify::{Classification, classify};
+use crate::classify::{Classification, classify_into};
 use crate::contact::{Contact, Oddity};
 use crate::decision::{Assigned, AssignedRecord, Decision, DecisionRecord, Discrepancy, DispatcherIndex, Neighbour, NeighbourRecord, Step};
 use crate::limits::SERVICES_MAX;
@@ -22,30 +22,36 @@ use crate::units::{Name, Timestamp};
 /// # Cost
 /// About one look-up in the ground plus the words, if there are any. No allocation, no lock.
 pub fn route(snapshot: &Snapshot, contact: &Contact, now: Timestamp) -> Decision {
+    let mut decision = Decision::blank(snapshot.tables.version, snapshot.number);
+    decide(snapshot, contact, now, &mut decision);
+    decision
+}
+
+/// Fills in a blank decision where it stands: moving its 1.6 KB about takes longer than the look-up.
+fn decide(snapshot: &Snapshot, contact: &Contact, now: Timestamp, decision: &mut Decision) {
     let tables = &*snapshot.tables;
-    let mut decision = Decision::blank(tables.version, snapshot.number);
     // First what could not be read, so that it is never cut off by later notes.
-    note_oddities(contact, &mut decision);
+    note_oddities(contact, decision);
     // What is needed, before where: words of the sea decide what water means.
-    let heard = classify(contact, &tables.words);
-    let located = locate(snapshot, contact, heard.sea_words, now, &mut decision);
+    let mut heard = Classification::default();
+    classify_into(&mut heard, contact, &tables.words);
+    let located = locate(snapshot, contact, heard.sea_words, now, decision);
     // A test is decided like any other contact, and then shown to nobody.
     decision.test = heard.test_urn || is_test_line(tables, contact, now);
-    note_evidence(tables, contact, &heard, &mut decision);
+    note_evidence(tables, contact, &heard, decision);
     if decision.test {
         decision.note(Discrepancy::TestCall);
         decision.because(Step::Test, Name::default());
-        return decision;
+        return;
     }
     decision.priority = Some(heard.priority);
-    for service in needed(tables, &heard, &located, &mut decision) {
-        assign(snapshot, service, &heard, &located, now, &mut decision);
+    for service in needed(tables, &heard, &located, decision) {
+        assign(snapshot, service, &heard, &located, now, decision);
     }
     // After the services, because a neighbour is told per service it would have.
-    name_neighbours(tables, &located, &mut decision);
-    seat_wishes(tables, contact, &heard, &mut decision);
-    compare_dialled(&heard, &mut decision);
-    decision
+    name_neighbours(tables, &located, decision);
+    seat_wishes(tables, contact, &heard, decision);
+    compare_dialled(&heard, decision);
 }
 
 fn note_oddities(contact: &Contact, decision: &mut Decision) {
@@ -77,10 +83,10 @@ fn note_evidence(tables: &Tables, contact: &Contact, heard: &Classification, dec
         decision.because(Step::Word, *term);
     }
     if let Some(urn) = heard.urn {
-        decision.because(Step::Urn, Name::new(urn.word()).unwrap_or_default());
+        decision.because(Step::Urn, Name::of_word(urn.word()));
     }
     if let (Some(DialledMeaning::Hint(service)), true) = (heard.dialled, heard.types.is_empty()) {
-        decision.because(Step::Dialled, Name::new(service.word()).unwrap_or_default());
+        decision.because(Step::Dialled, Name::of_word(service.word()));
     }
     if heard.words_cut {
         decision.note(Discrepancy::InputCut);
@@ -112,7 +118,7 @@ fn needed(tables: &Tables, heard: &Classification, located: &Located, decision: 
     let mut services = ArrayVec::new();
     if has_evidence(heard) || at_sea {
         services = heard.services(&tables.plans, area, at_sea);
-        decision.because(Step::Plan, services.first().and_then(|service| Name::new(service.word())).unwrap_or_default());
+        decision.because(Step::Plan, services.first().map(|service| Name::of_word(service.word())).unwrap_or_default());
     }
     if services.is_empty() {
         // Nothing known of what is needed: the area's answering room asks.
@@ -192,9 +198,8 @@ fn overlay_room(
     decision: &mut Decision,
 ) -> Option<DispatcherIndex> {
     let ground = &snapshot.tables.ground;
-    let mut over: ArrayVec<u16, 16> = ArrayVec::new();
-    ground.overlay_grid.members(located.place?.point, &mut over);
-    let overlay = over
+    let overlay = located
+        .over
         .iter()
         .filter_map(|at| ground.overlays.get(usize::from(*at)))
         .find(|overlay| overlay.dispatcher.is_some() && overlay.services.contains(service) && snapshot.hold(&overlay.hours, now))?;

@@ -92,6 +92,15 @@ pub struct GridStats {
     pub bytes: usize,
 }
 
+/// What one look-up reads, for benches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Touched {
+    /// Words of the grid and records of leaves.
+    pub cells: usize,
+    /// Every edge of those records.
+    pub edges: usize,
+}
+
 /// The compiled index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grid {
@@ -272,6 +281,34 @@ impl Grid {
         let roots = (self.root_lons * self.root_lats) as usize;
         stats.depth_max = self.cells.iter().take(roots).map(|word| self.depth(*word, self.root_shift)).max().unwrap_or(0);
         stats
+    }
+
+    /// How much [`Grid::owner`] reads for a point. For benches: it walks as slowly as it likes.
+    pub fn touched(&self, point: Point) -> Touched {
+        let mut touched = Touched::default();
+        if !self.bbox.is_some_and(|all| all.contains(point)) {
+            return touched;
+        }
+        let east = point.lon_e7.wrapping_sub(self.origin.lon_e7) as u32;
+        let north = point.lat_e7.wrapping_sub(self.origin.lat_e7) as u32;
+        let (mut offset, mut lons, mut lon, mut lat) = (0, self.root_lons, east >> self.root_shift, north >> self.root_shift);
+        let mut shift = self.root_shift;
+        while let Some(word) = self.cells.get(offset + (lat * lons + lon) as usize).copied() {
+            touched.cells += 1;
+            if word >> KIND_SHIFT != SUB {
+                let leaf = word >> KIND_SHIFT == LEAF;
+                for record in leaf.then(|| self.records(word)).into_iter().flatten() {
+                    touched.cells += 1;
+                    touched.edges += record.real.count_ones() as usize;
+                }
+                break;
+            }
+            let (side_log, start) = sub_parts(word);
+            shift = shift.saturating_sub(side_log);
+            (offset, lons) = (start, 1 << side_log);
+            (lon, lat) = ((east >> shift) & (lons - 1), (north >> shift) & (lons - 1));
+        }
+        touched
     }
 
     fn depth(&self, word: u32, shift: u32) -> usize {

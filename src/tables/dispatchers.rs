@@ -141,32 +141,32 @@ impl Dispatchers {
             chain.order.push(responsible);
             return chain;
         };
-        let first = self.policy(room.service, Then::Overflow, responsible, states, about);
-        let after = self.policy(room.service, Then::Append, responsible, states, about);
-        let last = self.policy(room.service, Then::Fallback, responsible, states, about);
-        let fallback = [self.fallback(room.service)];
+        let [first, after, last] = self.policies(room.service, responsible, states, about);
         let mut wanted: ArrayVec<DispatcherIndex, { CHAIN_MAX * 4 }> = ArrayVec::new();
-        let before = first.map_or(&[][..], |policy| &policy.dispatchers);
-        let responsible_alone = [responsible];
-        let lists: [&[DispatcherIndex]; 6] = [
-            before,
-            &responsible_alone,
-            &room.overflow,
-            after.map_or(&[], |policy| &policy.dispatchers),
-            last.map_or(&[], |policy| &policy.dispatchers),
-            &fallback,
-        ];
-        for index in lists.into_iter().flatten() {
-            if !wanted.contains(index) {
-                let _ = wanted.try_push(*index);
+        let mut want = |indices: &[DispatcherIndex]| {
+            for index in indices {
+                if !wanted.contains(index) {
+                    let _ = wanted.try_push(*index);
+                }
             }
-        }
+        };
+        let before = first.map_or(&[][..], |policy| &policy.dispatchers);
+        want(before);
+        want(&[responsible]);
+        want(&room.overflow);
+        want(after.map_or(&[], |policy| &policy.dispatchers));
+        want(last.map_or(&[], |policy| &policy.dispatchers));
+        want(&[self.fallback(room.service)]);
         chain.policy = first.map(|policy| policy.id);
         // A stable order by what state each is in; those that cannot answer come last and only when nobody else is left.
         let state = |index: &DispatcherIndex| states.get(usize::from(index.0)).copied().unwrap_or_default();
-        for tier in [DispatcherState::Active, DispatcherState::Diverting, DispatcherState::Full] {
-            for index in wanted.iter().filter(|index| state(index) == tier) {
-                let _ = chain.order.try_push(*index);
+        if wanted.iter().all(|index| state(index) == DispatcherState::Active) {
+            chain.order.extend(wanted.iter().copied().take(CHAIN_MAX));
+        } else {
+            for tier in [DispatcherState::Active, DispatcherState::Diverting, DispatcherState::Full] {
+                for index in wanted.iter().filter(|index| state(index) == tier) {
+                    let _ = chain.order.try_push(*index);
+                }
             }
         }
         if chain.order.is_empty() {
@@ -176,25 +176,26 @@ impl Dispatchers {
         chain
     }
 
-    fn policy(
-        &self,
-        service: Service,
-        then: Then,
-        room: DispatcherIndex,
-        states: &[DispatcherState],
-        about: Circumstances,
-    ) -> Option<&Policy> {
-        self.policies.iter().find(|policy| {
-            policy.service == service
-                && policy.then == then
-                && (policy.area.is_none() || policy.area == about.area)
-                && match &policy.when {
-                    When::Always => true,
-                    When::Hours(hours) => hours.hold(about.now.unix_micros / 1_000_000, about.utc_offset_minutes),
-                    When::Nothing => about.area.is_none() && !about.outside,
-                    When::Outside => about.outside,
-                    When::State(state) => states.get(usize::from(room.0)).copied().unwrap_or_default() == *state,
-                }
-        })
+    /// The first policy that holds of each kind: asked before, appended, asked last.
+    fn policies(&self, service: Service, room: DispatcherIndex, states: &[DispatcherState], about: Circumstances) -> [Option<&Policy>; 3] {
+        let holds = |when: &When| match when {
+            When::Always => true,
+            When::Hours(hours) => hours.hold(about.now.unix_micros / 1_000_000, about.utc_offset_minutes),
+            When::Nothing => about.area.is_none() && !about.outside,
+            When::Outside => about.outside,
+            When::State(state) => states.get(usize::from(room.0)).copied().unwrap_or_default() == *state,
+        };
+        let mut found = [None; 3];
+        for policy in self.policies.iter().filter(|policy| policy.service == service) {
+            let of_kind = match policy.then {
+                Then::Overflow => &mut found[0],
+                Then::Append => &mut found[1],
+                Then::Fallback => &mut found[2],
+            };
+            if of_kind.is_none() && (policy.area.is_none() || policy.area == about.area) && holds(&policy.when) {
+                *of_kind = Some(policy);
+            }
+        }
+        found
     }
 }

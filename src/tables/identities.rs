@@ -152,13 +152,28 @@ fn within(from: Option<Timestamp>, until: Option<Timestamp>, now: Timestamp) -> 
 }
 
 /// The exact row, else the row of the longest range that is a prefix of `text`.
+///
+/// A row that is a prefix of the text is a prefix of every row between the two, so what the text has in common with the row before
+/// it bounds the next search: two or three searches, not one for each digit.
 fn longest<'t, T>(rows: &'t [T], text: &str, key: impl Fn(&T) -> (&str, bool), valid: impl Fn(&T) -> bool) -> Option<&'t T> {
-    let at_length = |length: usize| {
-        let prefix = text.get(..length)?;
-        let from = rows.partition_point(|row| key(row).0 < prefix);
-        rows.get(from..)?.iter().take_while(|row| key(row).0 == prefix).find(|row| (key(row).1 || length == text.len()) && valid(row))
-    };
-    (1..=text.len()).rev().find_map(at_length)
+    let (mut rows, mut prefix) = (rows, text.as_bytes());
+    while !prefix.is_empty() {
+        rows = rows.get(..rows.partition_point(|row| key(row).0.as_bytes() <= prefix))?;
+        let before = key(rows.last()?).0.as_bytes();
+        let common = before.iter().zip(prefix).take_while(|(a, b)| a == b).count();
+        if common == before.len() {
+            let (shorter, same) = rows.split_at_checked(rows.partition_point(|row| key(row).0.as_bytes() < before))?;
+            let fits = |row: &&T| !before.is_empty() && (key(row).1 || common == text.len()) && valid(row);
+            if let Some(found) = same.iter().find(fits) {
+                return Some(found);
+            }
+            rows = shorter;
+            prefix = prefix.get(..common.saturating_sub(1)).unwrap_or_default();
+        } else {
+            prefix = prefix.get(..common).unwrap_or_default();
+        }
+    }
+    None
 }
 
 /// Digits with a leading `+`; separators dropped, Arabic-Indic digits read.
