@@ -229,7 +229,10 @@ impl Desk {
                 self.waits(offer, false);
                 self.watch(offer);
             }
-            ConsoleHears::Accepted { offer, by } if by == self.seat => self.go_on(offer, Work::Handling),
+            // Also where another accepted it before this seat took it over: what is left is to bring it to its end.
+            ConsoleHears::Accepted { offer, .. } if self.screen.get(&offer).is_some_and(|share| share.work == Work::Accepting) => {
+                self.go_on(offer, Work::Handling);
+            }
             ConsoleHears::Waiting { offer, .. } => {
                 self.watch(offer);
                 self.waits(offer, true);
@@ -421,6 +424,11 @@ impl Desk {
             }
             // Said twice over a reconnect, or to a share that has ended in the meantime.
             (Some(offer), Refusal::Unknown) => {
+                events.late_commands.fetch_add(1, Ordering::Relaxed);
+                self.remove(offer);
+            }
+            // The decision changed, and this room is not asked any more; the note of that may have died with a session.
+            (Some(offer), Refusal::NotYours) => {
                 events.late_commands.fetch_add(1, Ordering::Relaxed);
                 self.remove(offer);
             }

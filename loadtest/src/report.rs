@@ -82,6 +82,8 @@ pub struct Latencies {
     pub ended: Latency,
     /// How late the generator was; part of every figure above.
     pub generator: Latency,
+    /// How late gateways and consoles woke up, asked every 20 ms; part of every figure but the generator's.
+    pub clients: Latency,
 }
 
 /// Counts of the run. All over contacts, but where they say otherwise.
@@ -289,7 +291,7 @@ impl Report {
 
     fn write_latency(&self, out: &mut String) -> std::fmt::Result {
         writeln!(out, "from due to     count         p50         p90         p99       p99.9         max")?;
-        let Latencies { targets, console, durable, accepted, ended, generator } = &self.latency;
+        let Latencies { targets, console, durable, accepted, ended, generator, clients } = &self.latency;
         let rows = [
             ("targets", targets),
             ("console", console),
@@ -297,6 +299,7 @@ impl Report {
             ("accepted", accepted),
             ("ended", ended),
             ("(sent)", generator),
+            ("(clients)", clients),
         ];
         for (name, latency) in rows {
             let Latency { count, p50_us, p90_us, p99_us, p999_us, max_us } = latency;

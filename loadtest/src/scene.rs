@@ -254,7 +254,7 @@ impl Scene {
         }
     }
 
-    pub fn latencies(&self, generator: &Histogram<u64>) -> Latencies {
+    pub fn latencies(&self, generator: &Histogram<u64>, clients: &Histogram<u64>) -> Latencies {
         let of = |step| Latency::from(&self.board.histogram(step));
         Latencies {
             targets: of(Step::Targets),
@@ -263,6 +263,7 @@ impl Scene {
             accepted: of(Step::Accepted),
             ended: of(Step::Ended),
             generator: Latency::from(generator),
+            clients: Latency::from(clients),
         }
     }
 

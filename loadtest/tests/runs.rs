@@ -1,7 +1,5 @@
 //! The load test itself, run against a real engine for a few seconds each: what it says and what its exit code says.
 
-#![expect(clippy::disallowed_methods, reason = "a test waits for processes")]
-
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
