@@ -137,8 +137,8 @@ fn step(rate: f64, phase: &'static str, run: &Report, slo: &Slo) -> Step {
 fn judged(mut report: FindReport, bisection: &Bisection, over_budget: bool, search: &Search) -> FindReport {
     report.rate = bisection.low;
     report.confirmed = bisection.confirmed >= CONFIRMATIONS;
-    let above = report.steps.iter().rev().filter(|step| !step.holds && Some(step.rate) == bisection.high);
-    report.knee = above.last().cloned();
+    let broke = |step: &&Step| !step.holds && Some(step.rate) == bisection.high;
+    report.knee = report.steps.iter().find(broke).cloned();
     let mut reasons = Vec::new();
     report.verdict = if report.rate <= 0.0 && bisection.is_done() {
         reasons.push(format!("not even {:.0} contacts/s meet {}", search.from, report.slo));
