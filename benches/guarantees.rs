@@ -62,7 +62,7 @@ const LOAD: &str = "cargo run --release -p najda-loadtest -- --rate 5000";
 const BARE: Option<&str> = Some("bare look-up");
 
 #[rustfmt::skip]
-const PROMISES: [Promise; 29] = [
+const PROMISES: [Promise; 30] = [
     Promise { id: "lookup/96/p50", says: "Whose is a point, 96 departements, beside the best exact peer", bench: "lookup", find: tails("lookup/owner/96_departements", "p50", None), bound: SEVENTH, command: LOOKUP },
     Promise { id: "lookup/96/p99", says: "the same, the slowest in a hundred", bench: "lookup", find: tails("lookup/owner/96_departements", "p99", None), bound: SIXTH, command: LOOKUP },
     Promise { id: "lookup/50k/p50", says: "Whose is a point, 50,176 areas of 12.8 M vertices", bench: "lookup", find: tails("lookup/owner/50k_areas", "p50", None), bound: SEVENTH, command: LOOKUP },
@@ -92,6 +92,7 @@ const PROMISES: [Promise; 29] = [
     Promise { id: "load/console_at_rate", says: "Sent to shown on a console at 5,000 contacts/s, to two bare hops", bench: "loadtest", find: Find::Report { ours: "/latencies/console/p50_us", floors: &["/alone/two_hops_p50_us"], unit: "us" }, bound: None, command: LOAD },
     Promise { id: "load/not_ended", says: "Contacts not closed, of those sent at 5,000 a second", bench: "loadtest", find: Find::Report { ours: "/counts/unconfirmed_at_end", floors: &["/counts/sent"], unit: "contacts" }, bound: Some(Bound::AtMost(0.0)), command: LOAD },
     Promise { id: "peers/postgis", says: "Contacts/s at equal durability, to PostgreSQL with PostGIS", bench: "postgis", find: number("peers/postgis/throughput", "PostgreSQL with PostGIS"), bound: Some(Bound::AtLeast(20.0)), command: "loadtest/peers/postgis/run" },
+    Promise { id: "peers/postgis/untold", says: "the same, a database that tells nobody", bench: "postgis", find: number("peers/postgis/untold", "PostgreSQL without NOTIFY"), bound: None, command: "loadtest/peers/postgis/run" },
 ];
 
 fn root() -> &'static Path {
@@ -275,7 +276,11 @@ impl Find {
             Self::Report { ours, floors, unit } => {
                 let mine = bench.pointer(ours)?.as_f64()?;
                 let sum = floors.iter().map(|floor| bench.pointer(floor)?.as_f64()).sum::<Option<f64>>()?;
-                Some(Found { floor: format!("{} {unit}", said(sum)), measured: format!("{} {unit}", said(mine)), ratio: mine / sum.max(0.01) })
+                Some(Found {
+                    floor: format!("{} {unit}", said(sum)),
+                    measured: format!("{} {unit}", said(mine)),
+                    ratio: mine / sum.max(0.01),
+                })
             }
         }
     }

@@ -774,7 +774,8 @@ impl Check<'_> {
             FINAL => self.is_final(word).then_some(()).ok_or(at),
             LEAF => {
                 let (offset, vertices) = leaf_parts(word);
-                let known = offset == self.next_leaf && self.grid.leaves.get(offset).is_some_and(|head| Record::vertices(*head) == vertices);
+                let known =
+                    offset == self.next_leaf && self.grid.leaves.get(offset).is_some_and(|head| Record::vertices(*head) == vertices);
                 if !known {
                     return Err(at);
                 }

@@ -177,13 +177,7 @@ impl Dispatchers {
     }
 
     /// The first policy that holds of each kind: asked before, appended, asked last.
-    fn policies(
-        &self,
-        service: Service,
-        room: DispatcherIndex,
-        states: &[DispatcherState],
-        about: Circumstances,
-    ) -> [Option<&Policy>; 3] {
+    fn policies(&self, service: Service, room: DispatcherIndex, states: &[DispatcherState], about: Circumstances) -> [Option<&Policy>; 3] {
         let holds = |when: &When| match when {
             When::Always => true,
             When::Hours(hours) => hours.hold(about.now.unix_micros / 1_000_000, about.utc_offset_minutes),
