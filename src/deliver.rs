@@ -232,6 +232,8 @@ pub enum Ending {
 }
 
 impl Ending {
+    pub const ALL: [Self; 4] = [Self::Closed, Self::Duplicate, Self::TestSunk, Self::Overflowed];
+
     pub const fn word(self) -> &'static str {
         match self {
             Self::Closed => "closed",

@@ -87,6 +87,12 @@ pub const SEGMENT_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
 pub const READ_ENTRIES_MAX: usize = 4_096;
 /// Bytes of table sets or of a checkpoint kept as one blob. The largest table set measured takes 139 MiB.
 pub const BLOB_BYTES_MAX: usize = 512 * 1024 * 1024;
+/// Checkpoints kept: the newest, and the one before it in case the newest cannot be read.
+pub const CHECKPOINTS_KEPT: usize = 2;
+/// Entries after which the next checkpoint is made: a restart reads about as many in half a second.
+pub const CHECKPOINT_ENTRIES: u64 = 100_000;
+/// How long after a checkpoint the next is made when entries are few.
+pub const CHECKPOINT_MICROS: u64 = 300_000_000;
 /// Rows one search returns.
 pub const QUERY_ROWS_MAX: usize = 10_000;
 /// Entries the searchable rows may be behind before they are made even while the disk is busy with commits.
@@ -171,6 +177,8 @@ pub const SEND_WINDOW_BYTES_MAX: usize = 512 * 1024;
 
 /// Entries the engine thread keeps while the store takes none, beside the store's own backlog. Beyond it the loss is declared.
 pub const PENDING_ENTRIES_MAX: usize = 262_144;
+/// Entries the journal may be behind while what it lost is written again; beyond it that waits, so that it is not lost anew.
+pub const HEAL_AHEAD_ENTRIES_MAX: u64 = 131_072;
 
 /// Connections of the HTTP door, those in their handshake included. Each serves one request at a time.
 pub const HTTP_CONNECTIONS_MAX: usize = 2_048;
@@ -188,6 +196,8 @@ pub const HTTP_HEAD_MICROS_MAX: u64 = 5_000_000;
 pub const HTTP_BODY_MICROS_MAX: u64 = 5_000_000;
 /// Bytes of the body of a contact: a frame's worth, however it is spelled.
 pub const HTTP_BODY_BYTES_MAX: usize = FRAME_BYTES_MAX;
+/// Bytes of a body that is too long which are still read, so that its sender hears why it is refused.
+pub const HTTP_DROPPED_BYTES_MAX: usize = 1_048_576;
 /// How long ops have to send a table set: the largest at 40 Mbit/s.
 pub const HTTP_TABLES_MICROS_MAX: u64 = 120_000_000;
 /// How long an HTTP connection is kept; a caller that never reads its answers is gone by then.
@@ -252,3 +262,4 @@ const _: () = assert!(HTTP_GATEWAYS_MAX < SESSIONS_MAX, "the gateways' and conso
 const _: () = assert!(HTTP_TABLES_MICROS_MAX < HTTP_CONNECTION_MICROS_MAX, "a publication ends before its connection does");
 const _: () = assert!(BLOB_BYTES_MAX as u64 / (HTTP_TABLES_MICROS_MAX / 1_000_000) < 5_000_000, "the largest set fits the time");
 const _: () = assert!(PARTITIONS_MAX <= u16::MAX as usize);
+const _: () = assert!(HEAL_AHEAD_ENTRIES_MAX < PENDING_ENTRIES_MAX as u64, "writing again what was lost is not the next loss");

@@ -32,6 +32,16 @@ impl Timestamp {
     pub const fn micros_since(self, earlier: Self) -> u64 {
         self.unix_micros.saturating_sub(earlier.unix_micros)
     }
+
+    /// Days since 1970, UTC.
+    pub const fn day(self) -> u64 {
+        self.unix_micros / 86_400_000_000
+    }
+
+    /// Midnight UTC of a day.
+    pub const fn of_day(day: u64) -> Self {
+        Self { unix_micros: day.saturating_mul(86_400_000_000) }
+    }
 }
 
 /// A probability in parts per million: 0 to 1,000,000. Integers, so that every machine computes the same decision.

@@ -12,6 +12,7 @@ use clap::{Args, Subcommand};
 use serde::Deserialize;
 
 use crate::client::Identity;
+use crate::edge::placement;
 use crate::edge::tables::load_or_shipped;
 use crate::edge::tokens::{TOKENS_FILE, Tokens};
 use crate::limits::JOURNAL_WAIT_MICROS_MAX;
@@ -34,10 +35,14 @@ A configuration, every line of which may be left out:
   state = \"/var/lib/najda\"
   tables = \"uae.tables\"                  # the shipped set when left out
   journal_wait_micros_max = 100000       # then a gateway hears Overdue
+  keep_days = 400                        # of the journal; for ever when left out
   [threads]
   workers = 4                            # of the doors; one for each core when left out
   blocking_max = 16                      # for reading tables
   name = \"najda-doors\"
+  doors_cores = [0, 1]                   # where threads may run; anywhere when left out
+  engine_cores = [2]
+  journal_cores = [3]
 
 Ends with 0 when an engine can start with it, with 1 when not.")]
 pub struct CheckArgs {
@@ -93,6 +98,7 @@ pub struct FileConfig {
     pub state: Option<PathBuf>,
     pub tables: Option<PathBuf>,
     pub journal_wait_micros_max: Option<u64>,
+    pub keep_days: Option<u32>,
     #[serde(default)]
     pub threads: Threads,
 }
@@ -104,6 +110,13 @@ pub struct Threads {
     pub workers: Option<usize>,
     pub blocking_max: Option<usize>,
     pub name: Option<String>,
+    /// Cores by number, from 0.
+    #[serde(default)]
+    pub doors_cores: Vec<usize>,
+    #[serde(default)]
+    pub engine_cores: Vec<usize>,
+    #[serde(default)]
+    pub journal_cores: Vec<usize>,
 }
 
 /// An engine without a second of patience or with an hour's is a slip of the pen.
@@ -171,10 +184,23 @@ impl FileConfig {
             let what = format!("`journal_wait_micros_max` is {micros}: microseconds, {least} to {most}");
             defect("journal_wait_micros_max", what, format!("leave it out for {JOURNAL_WAIT_MICROS_MAX}"));
         }
+        if self.keep_days == Some(0) {
+            defect("keep_days", "`keep_days` is 0: nothing would be kept but today".into(), "leave it out to keep everything".into());
+        }
         for (key, count) in [("workers", self.threads.workers), ("blocking_max", self.threads.blocking_max)] {
             if let Some(count) = count.filter(|count| !THREADS.contains(count)) {
                 let what = format!("`threads.{key}` is {count}: {} to {}", THREADS.start(), THREADS.end());
                 defect(key, what, "leave it out for the number of cores".into());
+            }
+        }
+        let here = placement::cores();
+        let threads = &self.threads;
+        for (key, cores) in
+            [("doors_cores", &threads.doors_cores), ("engine_cores", &threads.engine_cores), ("journal_cores", &threads.journal_cores)]
+        {
+            if let Some(core) = cores.iter().find(|core| !here.contains(core)) {
+                let what = format!("`threads.{key}` names core {core}, which is not among those of this process: {here:?}");
+                defect(key, what, "name cores of this machine, or leave it out".into());
             }
         }
         let bad =
@@ -222,13 +248,15 @@ mod tests {
     fn every_key_is_read_and_paths_are_from_the_files_folder() {
         let config = parse(
             "listen = \"0.0.0.0:9990\"\nhttp = \"[::1]:9991\"\ncerts = \"certs\"\nstate = \"/var/lib/najda\"\ntables = \"uae.tables\"
-             journal_wait_micros_max = 50000\n[threads]\nworkers = 4\nblocking_max = 8\nname = \"doors\"",
+             journal_wait_micros_max = 50000\n[threads]\nworkers = 4\nblocking_max = 8\nname = \"doors\"
+             doors_cores = [0, 1]\nengine_cores = [2]\njournal_cores = [3]",
         )
         .unwrap();
         assert_eq!(config.certs.as_deref(), Some(Path::new("/etc/najda/certs")));
         assert_eq!(config.state.as_deref(), Some(Path::new("/var/lib/najda")));
         assert_eq!(config.tables.as_deref(), Some(Path::new("/etc/najda/uae.tables")));
         assert_eq!((config.threads.workers, config.threads.blocking_max), (Some(4), Some(8)));
+        assert_eq!((config.threads.doors_cores, config.threads.engine_cores, config.threads.journal_cores), (vec![0, 1], vec![2], vec![3]));
         assert_eq!(parse(""), Ok(FileConfig::default()));
     }
 
@@ -249,8 +277,8 @@ mod tests {
 
     #[test]
     fn a_value_that_no_engine_could_want_is_a_defect_on_its_line() {
-        let text = "journal_wait_micros_max = 5\n[threads]\nworkers = 0\nname = \"a name that is too long\"";
+        let text = "journal_wait_micros_max = 5\n[threads]\nworkers = 0\nname = \"a name that is too long\"\nengine_cores = [5000]";
         let rows: Vec<usize> = parse(text).unwrap().ranges(text).iter().map(|defect| defect.row).collect();
-        assert_eq!(rows, [1, 3, 4]);
+        assert_eq!(rows, [1, 3, 5, 4]);
     }
 }

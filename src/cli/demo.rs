@@ -61,7 +61,7 @@ const CONNECT_WAIT: Duration = Duration::from_secs(20);
   najda demo --seconds 30 --drill   kill a room and the engine on the way
   najda demo --keep --state d       keep certificates, journal and the engine's log in d/
 
-It needs no network and no configuration: the engine is `najda serve` of this program on a free port of this machine, with the shipped
+It needs no network and no configuration: the engine is `najda serve` of this program on a free port of this machine, with the shipped \
 tables of the United Arab Emirates and certificates of its own. Every contact, room and person is simulated.")]
 pub struct DemoArgs {
     /// Stop sending after so many seconds, let everything end, and print the summary. Without it: until q or Ctrl-C.
@@ -204,12 +204,12 @@ fn roles(rows: &[script::Row], tables: &Tables) -> Vec<Role> {
 fn addresses(host: &Host, folders: &Folders) -> Vec<String> {
     let certs = folders.certs();
     let certs = certs.display();
+    // Whoever came by `cargo run` has no `najda` on the path.
+    let najda = std::env::args().next().unwrap_or_else(|| "najda".to_owned());
     vec![
-        format!("answer yourself: najda console --dispatcher DU-POL --seat {YOU} --connect {} --certs {certs}", host.addr),
-        format!(
-            "metrics: curl --cacert {certs}/ca.pem --cert {certs}/ops-{YOU}.pem --key {certs}/ops-{YOU}.key https://{}/metrics",
-            host.http
-        ),
+        "In another terminal: answer calls yourself, or read the metrics.".to_owned(),
+        format!("{najda} console --dispatcher DU-POL --seat {YOU} --connect {} --certs {certs}", host.addr),
+        format!("curl --cacert {certs}/ca.pem --cert {certs}/ops-{YOU}.pem --key {certs}/ops-{YOU}.key https://{}/metrics", host.http),
     ]
 }
 

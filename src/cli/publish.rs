@@ -35,7 +35,7 @@ pub struct EngineArgs {
   najda tables publish uae.tables --to https://engine:9991 --certs /etc/najda/certs --as ops/sara
   najda tables publish routing-tables/uae --to https://127.0.0.1:9991
 
-The set is built and checked here first; the engine checks it again, keeps it beside its journal, and swaps it in between two
+The set is built and checked here first; the engine checks it again, keeps it beside its journal, and swaps it in between two \
 contacts. A set it refuses changes nothing. Ends with 0 when the set is in force, with 1 when it was refused.")]
 pub struct PublishArgs {
     /// A compiled file, or the folder of a pack.

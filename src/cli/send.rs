@@ -32,9 +32,9 @@ const WAITING_MAX: usize = 10_000;
   najda send --wait ended < contacts.jsonl
   najda send --role gateway/app --connect 10.0.0.7:9990 --jsonl < contacts.jsonl
 
-Without a field, contacts are read from standard input, one JSON object a line, with the fields of `najda explain`. A contact is known
-by its id: the same id with the same content is the same contact. Exit code 1 when a contact did not get as far as --wait says.
-Each line says when (since that contact was sent), which contact, and what the gateway heard:
+Without a field, contacts are read from standard input, one JSON object a line, with the fields of `najda explain`. A contact is known \
+by its id: the same id with the same content is the same contact. Exit code 1 when a contact did not get as far as --wait says. \
+Each line says when (since that contact was sent), which contact, and what the gateway heard: \
 targets (decided), durable (in the journal), overdue, moved, accepted (a person), ended, refused.")]
 pub struct SendArgs {
     /// UDP address of the engine.

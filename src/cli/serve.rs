@@ -13,7 +13,8 @@ use tracing_subscriber::EnvFilter;
 use super::config::{FileConfig, Threads};
 use crate::client::transport::Identity;
 use crate::edge::ingress::http::{HttpConfig, HttpDoor};
-use crate::edge::run::{Node, NodeConfig, OpenStore, prepare_state_folder};
+use crate::edge::placement;
+use crate::edge::run::{Node, NodeConfig, OpenStore, Tuning, prepare_state_folder};
 use crate::edge::store::embedded;
 use crate::edge::tables::{Loaded, load_or_shipped};
 use crate::edge::tokens::TOKENS_FILE;
@@ -30,7 +31,7 @@ use crate::wire::frame::decode_fact;
   najda serve --listen 0.0.0.0:9990 --certs /etc/najda/certs --state /var/lib/najda --tables /etc/najda/tables
   najda serve --config /etc/najda/najda.toml --http 0.0.0.0:9991
 
-When the doors are open one line `ready quic=ADDR ...` is printed. SIGHUP reads tables and tokens again: a set with defects is
+When the doors are open one line `ready quic=ADDR ...` is printed. SIGHUP reads tables and tokens again: a set with defects is \
 refused and the old one keeps serving. SIGTERM and Ctrl-C drain: clients are told to come back, the journal is written, then it ends.
 RUST_LOG=najda=debug shows more.")]
 pub struct ServeArgs {
@@ -58,6 +59,9 @@ pub struct ServeArgs {
     /// After this long without the journal a gateway hears Overdue.
     #[arg(long, value_name = "MICROS", value_parser = clap::value_parser!(u64).range(1_000..=10_000_000))]
     journal_wait_micros_max: Option<u64>,
+    /// Days that journal entries are kept; for ever when left out. Older files go when nothing alive needs them.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    keep_days: Option<u32>,
 }
 
 pub(super) const CERTS: &str = "certs";
@@ -72,6 +76,7 @@ struct Settings {
     state: PathBuf,
     tables: Option<PathBuf>,
     engine: engine::Config,
+    tuning: Tuning,
     threads: Threads,
 }
 
@@ -87,6 +92,7 @@ impl Settings {
             state: args.state.clone().or(file.state).unwrap_or_else(|| STATE.into()),
             tables: args.tables.clone().or(file.tables),
             engine,
+            tuning: Tuning { keep_days: args.keep_days.or(file.keep_days), ..Tuning::default() },
             threads: Threads { workers: args.workers.or(file.threads.workers), ..file.threads },
         })
     }
@@ -101,6 +107,8 @@ pub fn run(args: &ServeArgs) -> Result<ExitCode> {
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
     let settings = Settings::of(args)?;
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let doors = settings.threads.doors_cores.clone();
+    runtime.on_thread_start(move || placement::place(&doors));
     runtime.thread_name(settings.threads.name.as_deref().unwrap_or("najda-doors"));
     if let Some(workers) = settings.threads.workers {
         runtime.worker_threads(workers.max(1));
@@ -112,14 +120,17 @@ pub fn run(args: &ServeArgs) -> Result<ExitCode> {
 }
 
 async fn serve(settings: Settings) -> Result<ExitCode> {
-    let Settings { listen, http, certs, state, tables, engine, .. } = settings;
+    let Settings { listen, http, certs, state, tables, engine, tuning, threads } = settings;
     prepare_state_folder(&state)?;
     let identity = Identity::from_folder(&certs, "server")
         .with_context(|| format!("reading the engine's certificate; `najda certs dev --dir {}` makes one", certs.display()))?;
     let loaded = load_or_shipped(tables.as_deref())?;
     let journal_wait = Duration::from_micros(engine.journal_wait_micros_max);
-    let config = NodeConfig { listen, state_folder: state.clone(), identity: identity.clone(), engine };
-    let node = Node::start(config, loaded.tables, &loaded.bytes, open_embedded(&state))?;
+    let engine_cores = threads.engine_cores;
+    let config = NodeConfig { listen, state_folder: state.clone(), identity: identity.clone(), engine, engine_cores };
+    let (open, journal_cores) = (open_embedded(&state), threads.journal_cores);
+    let open: OpenStore = Box::new(move |listener| placement::started_on(&journal_cores, || open(listener)));
+    let node = Node::start_with(config, loaded.tables, &loaded.bytes, open, tuning)?;
     let http = match http {
         Some(listen) => {
             let config = HttpConfig::new(listen, identity, certs.join(TOKENS_FILE), state);

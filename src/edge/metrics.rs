@@ -336,7 +336,11 @@ fn gauges(text: &mut Text, scrape: &Scrape<'_>) {
         ("najda_sessions_open", "Sessions open now.", scrape.sessions_open as u64),
         ("najda_snapshot", "The number of the snapshot in force.", scrape.snapshot.number),
         ("najda_healing", "1 while what the journal lost is not all written again.", u64::from(figures.healing)),
-        ("najda_promises_ended", "1 when entries were given up and no promise is made until a restart.", u64::from(figures.promises_ended)),
+        (
+            "najda_promises_ended",
+            "1 when entries were given up and no promise is made until what they said is written again.",
+            u64::from(figures.promises_ended),
+        ),
     ];
     for (name, help, value) in rows {
         text.gauge(name, help, value);

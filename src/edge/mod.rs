@@ -3,6 +3,7 @@
 #![allow(clippy::disallowed_methods, reason = "clocks and threads live here; tests/tidy.rs keeps them out of the rest")]
 
 pub mod clock;
+pub mod placement;
 pub mod tables;
 pub mod store;
 pub mod tls;

@@ -98,7 +98,7 @@ pub(super) struct GatewayLive {
     pub ended: VecDeque<EndNotice>,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct EndNotice {
     pub at: Timestamp,
     pub key: ContactKey,

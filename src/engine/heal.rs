@@ -14,7 +14,7 @@ use super::tick::CatchUp;
 use super::{Core, Engine, Outputs};
 use crate::decision::{AssignedRecord, DecisionRecord, NeighbourRecord, Why};
 use crate::deliver::{AskedWhy, Evidence, Fact, WaitingWhy};
-use crate::limits::CATCH_UP_MAX;
+use crate::limits::{CATCH_UP_MAX, HEAL_AHEAD_ENTRIES_MAX};
 use crate::units::{ContactId, Name};
 
 /// Who wrote states and tables again, in the journal.
@@ -35,6 +35,10 @@ impl Engine {
         if self.core.receipts.unhealed() != Some((first_seq, last_seq)) {
             // More was lost in the meantime: that job begins anew when the store has come past it.
             return None;
+        }
+        if self.core.receipts.behind(self.core.seq) > HEAL_AHEAD_ENTRIES_MAX {
+            // The store takes what there is first: writing a million lives at once would be the next loss.
+            return Some(CatchUp::Heal { first_seq, last_seq, after });
         }
         let from = after.map_or(Unbounded, Excluded);
         let mut looked_at = 0;
@@ -65,6 +69,14 @@ impl Core {
             self.forget_lost(&promise);
         }
         self.say_house_again(out);
+    }
+
+    /// The journal's files end at midnight, and old ones are removed: the first entries of each day say what the house is in.
+    pub(super) fn begin_day(&mut self, out: &mut Outputs) {
+        let today = self.now.day();
+        if std::mem::replace(&mut self.day, today) != today && self.seq > 0 {
+            self.say_house_again(out);
+        }
     }
 
     fn say_house_again(&mut self, out: &mut Outputs) {

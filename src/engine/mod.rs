@@ -33,6 +33,7 @@ mod heal;
 mod known;
 mod life;
 mod offer;
+mod past;
 mod promise;
 mod receipt;
 mod recover;
@@ -54,6 +55,7 @@ pub use heal::BY_ENGINE;
 use known::Known;
 pub use life::merge as merge_evidence;
 use life::{Life, Part};
+pub use past::{BadPast, EndedPiece, Head, Past, Piece};
 use receipt::Receipts;
 use tick::CatchUp;
 use timers::Timers;
@@ -392,6 +394,8 @@ struct Core {
     config: Config,
     /// The latest time an input came with; a clock that runs backwards stands still here.
     now: Timestamp,
+    /// Of the newest entry, in days since 1970.
+    day: u64,
     /// Of the newest entry.
     seq: u64,
     snapshot: u64,
@@ -421,6 +425,7 @@ impl Engine {
     pub fn new(config: Config, rooms: &Rooms) -> Self {
         let core = Core {
             now: Timestamp::default(),
+            day: 0,
             seq: 0,
             snapshot: 1,
             states: BTreeMap::new(),
@@ -449,6 +454,7 @@ impl Engine {
     pub fn handle(&mut self, input: Input, now: Timestamp, out: &mut Outputs) {
         self.core.now = self.core.now.max(now);
         self.core.counters.inputs += 1;
+        self.core.begin_day(out);
         match input {
             Input::Arrived { contact, decision, handed_back, .. } => {
                 self.arrived(contact, decision, handed_back, out);

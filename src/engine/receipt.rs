@@ -74,6 +74,11 @@ impl Receipts {
         self.hole.take_if(|hole| hole.healed_by_seq.is_some_and(|healed| healed <= through));
     }
 
+    /// Entries up to `seq` that the store does not hold yet.
+    pub(super) const fn behind(&self, seq: u64) -> u64 {
+        seq.saturating_sub(self.through)
+    }
+
     pub(super) fn covers(&self, seq: u64) -> Option<Receipt> {
         let held = match &self.hole {
             None => true,

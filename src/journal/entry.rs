@@ -1,5 +1,6 @@
 //! One entry of the journal: a fact as bytes, and the few fields needed to find it again without decoding.
 
+use super::chain::{Anchor, ChainHash};
 use crate::deliver::Fact;
 use crate::units::{ContactId, Timestamp};
 
@@ -11,7 +12,7 @@ pub struct Entry {
     pub at: Timestamp,
     /// The contact it speaks of, if it speaks of one.
     pub contact: Option<ContactId>,
-    /// The kind of fact; [`Hole::KIND`] is reserved.
+    /// The kind of fact; [`Hole::KIND`] and [`Removal::KIND`] are no facts.
     pub kind: u8,
     /// The fact as `wire/` spells it, at most [`crate::limits::ENTRY_BYTES_MAX`] bytes.
     pub bytes: Vec<u8>,
@@ -54,6 +55,33 @@ impl Hole {
         }
         let last_seq = u64::from_le_bytes(entry.bytes.as_slice().try_into().ok()?);
         (last_seq >= entry.seq).then_some(Self { first_seq: entry.seq, last_seq, at: entry.at })
+    }
+}
+
+/// Old entries were removed on purpose: the chain begins after `before` now.
+///
+/// It stands in the log as an entry of its own, so that the removal is part of the record and of the chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Removal {
+    /// The last entry that was removed, and the chain there.
+    pub before: Anchor,
+    pub at: Timestamp,
+}
+
+impl Removal {
+    pub const KIND: u8 = u8::MAX - 1;
+
+    pub fn to_entry(self, seq: u64) -> Entry {
+        debug_assert!(self.before.seq < seq);
+        let bytes = [&self.before.seq.to_le_bytes()[..], &self.before.hash.0[..]].concat();
+        Entry { seq, at: self.at, contact: None, kind: Self::KIND, bytes }
+    }
+
+    /// The removal that `entry` stands for; `None` when it is an ordinary entry or makes no sense.
+    pub fn of(entry: &Entry) -> Option<Self> {
+        let (seq, hash) = entry.bytes.split_first_chunk::<8>().filter(|_| entry.kind == Self::KIND)?;
+        let before = Anchor { seq: u64::from_le_bytes(*seq), hash: ChainHash(hash.try_into().ok()?) };
+        (before.seq < entry.seq).then_some(Self { before, at: entry.at })
     }
 }
 
@@ -106,6 +134,15 @@ mod tests {
         assert_eq!(Hole::of(&cut), None);
         let backwards = Entry { bytes: 6_u64.to_le_bytes().to_vec(), ..hole.to_entry() };
         assert_eq!(Hole::of(&backwards), None);
+    }
+
+    #[test]
+    fn a_removal_comes_back_from_its_entry_and_an_ordinary_entry_is_no_removal() {
+        let removal = Removal { before: Anchor { seq: 7, hash: ChainHash([3; 32]) }, at: Timestamp::from_secs(1) };
+        assert_eq!(Removal::of(&removal.to_entry(8)), Some(removal));
+        assert_eq!(Removal::of(&Entry { seq: 7, ..removal.to_entry(8) }), None, "nothing removes itself");
+        assert_eq!(Removal::of(&Entry { kind: 0, ..removal.to_entry(8) }), None);
+        assert_eq!(Removal::of(&Entry { bytes: vec![9; 39], ..removal.to_entry(8) }), None);
     }
 
     #[test]

@@ -29,6 +29,15 @@ pub enum ProjectionChange {
     },
 }
 
+impl ProjectionChange {
+    pub fn contact(&self) -> ContactId {
+        match self {
+            Self::Arrived(row) => row.contact,
+            Self::Redecided { contact, .. } | Self::Moved { contact, .. } | Self::Ended { contact, .. } => *contact,
+        }
+    }
+}
+
 /// One contact as a search finds it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ContactRow {
@@ -45,6 +54,22 @@ pub struct ContactRow {
     pub seat: Option<Seat>,
     /// [`crate::deliver::Ending::word`].
     pub ending: Option<Name>,
+}
+
+impl ContactRow {
+    /// The row after one more change of its contact. A second arrival changes nothing, and nothing follows an end.
+    pub fn change(&mut self, change: &ProjectionChange) {
+        match change {
+            ProjectionChange::Arrived(_) => {}
+            ProjectionChange::Redecided { routed, .. } => self.routed = routed.clone(),
+            ProjectionChange::Moved { service, state, seat, .. } => {
+                if self.routed.lead == Some(*service) && self.state != RowState::Ended {
+                    (self.state, self.seat) = (*state, seat.or(self.seat));
+                }
+            }
+            ProjectionChange::Ended { ending, .. } => (self.state, self.ending) = (RowState::Ended, Some(*ending)),
+        }
+    }
 }
 
 /// What the latest decision says of a contact.

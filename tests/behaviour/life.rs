@@ -29,7 +29,7 @@ const DECISIONS: [&str; 7] = [
 
 /// One thing that happens. Indices are taken modulo what there is.
 #[derive(Clone, Debug)]
-enum Event {
+pub enum Event {
     Arrive { gateway_ref: u8, content: u8, decided: Index, load_test: bool, handed_back: bool },
     Evidence { gateway_ref: u8, word: u8 },
     Redecide { which: Index, decided: Index },
@@ -48,7 +48,7 @@ enum Event {
     Crash,
 }
 
-fn event() -> impl Strategy<Value = Event> {
+pub fn event() -> impl Strategy<Value = Event> {
     let index = any::<Index>;
     prop_oneof![
         8 => (0u8..12, 0u8..2, index(), prop::bool::weighted(0.15), prop::bool::weighted(0.1)).prop_map(
@@ -79,20 +79,29 @@ fn pick(index: Index, words: &[&'static str]) -> &'static str {
 }
 
 /// A stage on which anything can happen, and what is needed to make it happen.
-struct Day {
-    stage: Stage,
+pub struct Day {
+    pub stage: Stage,
     gateways: Vec<SessionId>,
     offers: BTreeSet<OfferId>,
-    rooms: najda::engine::Rooms,
+    pub rooms: najda::engine::Rooms,
 }
 
 impl Day {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let rooms = rooms(&ROOMS.map(|room| (room, 3)));
         Self { stage: Stage::with(Config::default(), rooms.clone()), gateways: Vec::new(), offers: BTreeSet::new(), rooms }
     }
 
-    fn live(&mut self, event: Event) {
+    /// The inputs of these events after a restart, with their times.
+    pub fn recorded(&mut self, events: &[Event]) -> Vec<(Input, Timestamp)> {
+        self.live(Event::Crash);
+        self.stage.recorded = Some(Vec::new());
+        let lived = events.iter().filter(|event| !matches!(event, Event::Crash));
+        lived.cloned().for_each(|event| self.live(event));
+        self.stage.recorded.take().unwrap_or_default()
+    }
+
+    pub fn live(&mut self, event: Event) {
         match event {
             Event::Arrive { gateway_ref, content, decided, load_test, handed_back } => {
                 let mut contact = self.stage.contact("gw", &format!("r{gateway_ref}"));

@@ -42,6 +42,17 @@ fn the_stronger_of_two_overlays_wins() {
 }
 
 #[test]
+fn words_of_the_sea_bring_the_coast_guard_to_a_beach_and_not_to_a_dam() {
+    let lead = |place: &str| {
+        let record = decide(uae(), &format!(r#"{{"id":"t","dialled":"999",{place},"text":"our boat is sinking"}}"#));
+        record.services[0].dispatcher
+    };
+    assert_eq!(lead(r#""lat":25.1412,"lon":55.1853,"uncertainty_m":15"#).as_str(), "AE-SEA", "on the beach of Umm Suqeim");
+    assert_ne!(lead(r#""lat":24.7860,"lon":56.1120,"uncertainty_m":15"#).as_str(), "AE-SEA", "at the dam of Hatta");
+    assert_ne!(lead(r#""lat":24.8360,"lon":55.3740,"uncertainty_m":15"#).as_str(), "AE-SEA", "at the lakes of Al Qudra");
+}
+
+#[test]
 fn a_disputed_place_says_so() {
     let record = decide(testland(), r#"{"id":"t","lat":0.60,"lon":1.75,"uncertainty_m":20}"#);
     assert!(odd(&record).contains("disputed"), "{record:#?}");

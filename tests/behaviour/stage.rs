@@ -91,6 +91,8 @@ pub struct Stage {
     config: Config,
     next_session: u64,
     next_contact: u128,
+    /// Every input and its time, while somebody wants to give them to another engine as well.
+    pub recorded: Option<Vec<(Input, Timestamp)>>,
 }
 
 pub fn rooms(list: &[(&str, u32)]) -> Rooms {
@@ -131,6 +133,7 @@ impl Stage {
             config,
             next_session: 0,
             next_contact: 0,
+            recorded: None,
         }
     }
 
@@ -342,6 +345,9 @@ impl Stage {
 
     pub fn input(&mut self, input: Input) {
         let mut out = Outputs::new();
+        if let Some(recorded) = &mut self.recorded {
+            recorded.push((input.clone(), self.now));
+        }
         self.engine.handle(input, self.now, &mut out);
         let list: Vec<Output> = out.drain().collect();
         for output in list {

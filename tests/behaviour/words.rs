@@ -849,7 +849,8 @@ jet ski broke and my friend is floating far away | coast_guard |
 a guy pulled a gun on the cashier | police |
 baby is choking on a grape | ambulance |
 our helper locked herself in the bathroom and says she will cut herself | police | ambulance
-there was a small fire but we put it out, nobody hurt | civil_defence | -ambulance
+# A caller who says that nobody is hurt takes nobody off a plan for fires: an ambulance too many goes home again.
+there was a small fire but we put it out, nobody hurt | civil_defence | ambulance
 الجيران عندهم نار في البلكونة | civil_defence |
 سيارة صدمت عمود والسايق ما يتحرك | police | ambulance
 جدتي ما ترد علينا وجسمها بارد | ambulance |

@@ -14,7 +14,7 @@ use crate::units::DispatcherId;
 const WAIT_LONG: u64 = 3_000_000;
 const WAIT_TOO_LONG: u64 = 10_000_000;
 /// Pages at least this high also show what else can be looked at.
-const ADDRESSES_ROWS_MIN: usize = 30;
+const ADDRESSES_ROWS_MIN: usize = 36;
 /// Columns of a room's cell, and of the names before them.
 const CELL: usize = 12;
 const NAME: usize = 16;
@@ -115,7 +115,8 @@ pub fn page(stage: &Stage, floor: &Floor, score: &Score, glance: &Glance, (width
     lines.push(room_detail(stage, floor, score, glance, width));
     lines.push(Line::new());
     lines.push(contact_titles(width));
-    let addresses = if height >= ADDRESSES_ROWS_MIN { glance.addresses.as_slice() } else { &[] };
+    let shown = if height >= ADDRESSES_ROWS_MIN { glance.addresses.as_slice() } else { &[] };
+    let addresses: Vec<String> = shown.iter().flat_map(|command| command_lines(command, width)).collect();
     let below = 2 + addresses.len();
     let count = height.saturating_sub(lines.len() + below);
     let contacts = score.recent.iter().rev().take(count).filter_map(|n| score.contacts.get(*n));
@@ -124,6 +125,25 @@ pub fn page(stage: &Stage, floor: &Floor, score: &Score, glance: &Glance, (width
     lines.extend(addresses.iter().map(|text| Line::new().column(Look::Dim, text, width)));
     lines.push(Line::text(Look::Warning, score.news.back().cloned().unwrap_or_default()));
     lines.push(keys(glance, width));
+    lines
+}
+
+/// A command in lines that a shell reads as one.
+fn command_lines(command: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in command.split(' ') {
+        let last = lines.len() - 1;
+        let line = &mut lines[last];
+        if !line.trim().is_empty() && line.len() + word.len() + " \\".len() >= width {
+            line.push_str(" \\");
+            lines.push(format!("    {word}"));
+        } else {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+    }
     lines
 }
 

@@ -27,17 +27,18 @@
 mod contacts;
 mod ops;
 
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use axum::Router;
-use axum::body::{Body, Bytes, to_bytes};
-use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::body::{Body, Bytes, HttpBody};
+use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, Request, StatusCode};
 use axum::response::{IntoResponse, Response};
@@ -62,8 +63,8 @@ use crate::edge::run::{Node, NodeCore};
 use crate::edge::tls::{self, ResetKeyError, Role, RoleError};
 use crate::edge::tokens::{Tokens, TokensError};
 use crate::limits::{
-    DRAIN_MICROS_MAX, HANDSHAKE_MICROS_MAX, HTTP_BODY_MICROS_MAX, HTTP_CONNECTION_MICROS_MAX, HTTP_CONNECTIONS_MAX, HTTP_HEAD_MICROS_MAX,
-    HTTP_REQUESTS_MAX, HTTP_STRANGERS_MAX, JOURNAL_WAIT_MICROS_MAX,
+    DRAIN_MICROS_MAX, HANDSHAKE_MICROS_MAX, HTTP_BODY_MICROS_MAX, HTTP_CONNECTION_MICROS_MAX, HTTP_CONNECTIONS_MAX, HTTP_DROPPED_BYTES_MAX,
+    HTTP_HEAD_MICROS_MAX, HTTP_REQUESTS_MAX, HTTP_STRANGERS_MAX, JOURNAL_WAIT_MICROS_MAX,
 };
 use crate::store::Store;
 use crate::units::Name;
@@ -418,15 +419,36 @@ fn bearer(parts: &Parts) -> Option<&str> {
 // --- bodies and answers ---
 
 /// Reads a whole body within its bounds.
-async fn read_body(parts: &Parts, body: Body, bytes_max: usize, wait: Duration) -> Result<Bytes, Response> {
+///
+/// Of a body that is too long a bounded rest is read and thrown away: who closes on a caller that still writes takes the answer from it.
+async fn read_body(parts: &Parts, mut body: Body, bytes_max: usize, wait: Duration) -> Result<Bytes, Response> {
     let too_long = || refused(StatusCode::PAYLOAD_TOO_LARGE, format!("the body has more than {bytes_max} bytes"), "send less");
     let said = parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse::<u64>().ok());
-    if said.is_some_and(|bytes| bytes > bytes_max as u64) {
+    let is_too_long = said.is_some_and(|bytes| bytes > bytes_max as u64);
+    // Who waits for leave to send needs no rest read.
+    if is_too_long && parts.headers.contains_key(EXPECT) {
         return Err(too_long());
     }
-    match timeout(wait, to_bytes(body, bytes_max)).await {
-        Ok(Ok(bytes)) => Ok(bytes),
-        Ok(Err(why)) if why.to_string().contains("length limit") => Err(too_long()),
+    let mut bytes = Vec::new();
+    let read = timeout(wait, async {
+        let (mut kept, mut dropped) = (!is_too_long, 0);
+        while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+            let Ok(data) = frame?.into_data() else { continue };
+            kept &= bytes.len() + data.len() <= bytes_max;
+            if kept {
+                bytes.extend_from_slice(&data);
+                continue;
+            }
+            dropped += data.len();
+            if dropped > HTTP_DROPPED_BYTES_MAX {
+                break;
+            }
+        }
+        Ok::<bool, axum::Error>(kept)
+    });
+    match read.await {
+        Ok(Ok(true)) => Ok(bytes.into()),
+        Ok(Ok(false)) => Err(too_long()),
         Ok(Err(why)) => Err(refused(StatusCode::BAD_REQUEST, format!("the body ends early: {why}"), "send it again")),
         Err(_) => Err(refused(StatusCode::REQUEST_TIMEOUT, format!("no whole body within {wait:?}"), "send it again")),
     }
