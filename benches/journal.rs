@@ -6,6 +6,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "a test or a measurement reads the clock")]
 
+#[path = "measure/mod.rs"]
 mod measure;
 
 use std::fs::File;
