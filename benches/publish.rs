@@ -31,15 +31,15 @@ const READS: usize = 64;
 const SWAP_EVERY: Duration = Duration::from_millis(1);
 const SNAPSHOTS: usize = 4;
 
-/// Puts snapshots in force until told to stop. Answers with how many.
-fn swap(published: &Published, prebuilt: &[Arc<Snapshot>], stop: &Receiver<()>) -> usize {
+/// Puts snapshots in force until told to stop, and frees what is out of force. Answers with how many.
+fn swap(published: &Published, prebuilt: &[Snapshot], stop: &Receiver<()>) -> usize {
     let mut retired: Vec<Retired> = Vec::new();
     let mut count = 0;
     while stop.recv_timeout(SWAP_EVERY).is_err() {
-        retired.push(published.publish(Arc::clone(&prebuilt[count % prebuilt.len()])));
-        // Prebuilt ones outlive the bench, so nothing is freed here either; a held one is asked again.
+        retired.push(published.publish(Arc::new(prebuilt[count % prebuilt.len()].clone())));
+        // One that a reader still holds is asked again; a reader holds one at most.
         retired = retired.into_iter().filter_map(|old| old.reclaim().err()).collect();
-        retired.truncate(SNAPSHOTS);
+        assert!(retired.len() <= 2, "{} old snapshots are held", retired.len());
         count += 1;
     }
     count
@@ -64,8 +64,8 @@ fn read(published: &Published, points: &[Point], owners: &[Option<u16>], count: 
 
 fn publish(c: &mut Criterion) {
     let tables = load_or_shipped(None).expect("the shipped tables").tables;
-    let own = |number: u64| Arc::new(Snapshot { number, ..Snapshot::of(Arc::new((*tables).clone())) });
-    let prebuilt: Vec<Arc<Snapshot>> = (0..SNAPSHOTS as u64).map(own).collect();
+    let own = |number: u64| Snapshot { number, ..Snapshot::of(Arc::new((*tables).clone())) };
+    let prebuilt: Vec<Snapshot> = (0..SNAPSHOTS as u64).map(own).collect();
     let published = Published::new(Snapshot::of(Arc::clone(&tables)));
     let mut random = Random(SEED);
     let points: Vec<Point> = (0..65_536).map(|_| random.in_box(&tables.ground.bbox)).collect();
