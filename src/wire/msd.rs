@@ -124,6 +124,11 @@ impl Msd {
         PROPULSIONS.into_iter().enumerate().filter(move |(at, _)| bits >> at & 1 == 1).map(|(_, name)| name)
     }
 
+    /// Degrees clockwise from north, 0 to 358; `None` when the car did not know.
+    pub fn direction_deg(&self) -> Option<u16> {
+        (self.direction < 180).then_some(u16::from(self.direction) * 2)
+    }
+
     /// Degrees, rounded to 1e-7; `None` when the car did not know.
     pub fn position(&self) -> Option<(f64, f64)> {
         if self.lat_mas == UNAVAILABLE || self.lon_mas == UNAVAILABLE || (self.lat_mas == 0 && self.lon_mas == 0) {

@@ -168,7 +168,8 @@ mod tests {
 
     #[test]
     fn parts_and_nests_are_counted() {
-        let (found, notes) = read("multipart/mixed;boundary=o", "--o\r\n\r\n".repeat(5_000).as_bytes());
+        let many = "--o\r\n\r\n".repeat(5_000);
+        let (found, notes) = read("multipart/mixed;boundary=o", many.as_bytes());
         assert!(found.len() <= MULTIPART_PARTS_MAX && notes.has("parts_too_many"));
         let deep: String = (0..9).map(|at| format!("--b{at}\r\nContent-Type: multipart/mixed;boundary=b{}\r\n\r\n", at + 1)).collect();
         assert!(read("multipart/mixed;boundary=b0", deep.as_bytes()).1.has("multipart_too_deep"));

@@ -234,7 +234,8 @@ fn take_aml(reading: &mut Reading, aml: Aml) {
     reading.imei = aml.imei.clone();
     reading.language = aml.language.clone();
     if aml.fix.is_none() {
-        reading.outcome = dropped("no_position", 200);
+        let status = (reading.kind == Kind::AmlHttp).then_some(200);
+        reading.outcome = Outcome::Dropped { why: "no_position", status };
     }
     reading.aml = Some(aml);
 }

@@ -227,7 +227,7 @@ fn msd_object(msd: &Msd) -> Value {
     let (lat, lon) = msd.position().unzip();
     add("lat", json!(lat));
     add("lon", json!(lon));
-    add("direction", json!(msd.direction));
+    add("direction", json!(msd.direction_deg()));
     for (key, delta) in [("n1", msd.n1), ("n2", msd.n2)] {
         if let Some((lat, lon)) = delta {
             add(key, json!([lat, lon]));

@@ -508,10 +508,10 @@ fn centroid(ring: &[[f64; 2]]) -> [f64; 2] {
         lat += (a[0] + b[0]) * cross;
         lon += (a[1] + b[1]) * cross;
     }
-    if doubled.abs() < 1e-12 {
-        return mean;
-    }
     let round = |degrees: f64| (degrees * 1e7).round() / 1e7;
+    if doubled.abs() < 1e-12 {
+        return mean.map(round);
+    }
     [round(mean[0] + lat / (3.0 * doubled)), round(mean[1] + lon / (3.0 * doubled))]
 }
 

@@ -10,6 +10,7 @@ mod geography;
 mod http;
 mod journal;
 mod life;
+mod messages;
 mod publish;
 mod running;
 mod stage;
