@@ -15,6 +15,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "a test or a measurement reads the clock")]
 
+#[path = "measure/mod.rs"]
 mod measure;
 #[path = "../tests/behaviour/tilings.rs"]
 mod tilings;

@@ -10,7 +10,9 @@
 
 #![allow(clippy::disallowed_methods, reason = "a test or a measurement reads the clock")]
 
+#[path = "measure/mod.rs"]
 mod measure;
+#[path = "peers/mod.rs"]
 mod peers;
 #[path = "../tests/behaviour/tilings.rs"]
 mod tilings;
@@ -160,7 +162,8 @@ fn compare(map: &Map, stars: &RStarAndGeo, peers: &[(&str, &Vec<u64>, &Vec<u64>)
     let sample = map.points.iter().step_by((map.points.len() / ORACLE_POINTS).max(1)).chain(&map.on_border);
     let checked = sample.inspect(|point| assert_eq!(slow(**point), owner(&map.grid, **point), "{point:?}")).count();
     println!(
-        "{}: 0 differences to either peer over {} points but {borders} on a border; {checked} points, {} of them vertices, as the slow version says",
+        "{}: 0 differences to either peer over {} points but {borders} on a border; {checked} points, {} of them vertices, \
+         as the slow version says",
         map.name,
         map.points.len(),
         map.on_border.len()

@@ -219,6 +219,63 @@ pub const ENGINE_SILENT_MICROS_MAX: u64 = 2_000_000;
 /// Arrivals timed at once until the journal holds them; later ones are not timed.
 pub const ARRIVALS_TIMED_MAX: usize = 65_536;
 
+/// Bytes of one SIP message, and of an XML body by HTTP: what fits a datagram.
+pub const SIP_BYTES_MAX: usize = 65_536;
+/// Header lines of one SIP message. Every proxy on the way adds a few.
+pub const SIP_HEADERS_MAX: usize = 256;
+/// Bytes of one SIP header; a longer one is passed over.
+pub const SIP_HEADER_BYTES_MAX: usize = 8_192;
+/// Bytes of a request URI; a longer one is answered 414.
+pub const SIP_URI_BYTES_MAX: usize = 4_096;
+/// Values read of one header, over all its lines.
+pub const SIP_VALUES_MAX: usize = 32;
+/// Parameters read of one value.
+pub const SIP_PARAMETERS_MAX: usize = 32;
+/// Steps of a call's history kept.
+pub const HISTORY_MAX: usize = 16;
+/// Values of Geolocation headers looked at.
+pub const GEOLOCATIONS_MAX: usize = 8;
+/// Identity tokens of one call looked at.
+pub const PASSPORTS_MAX: usize = 4;
+/// Bytes of the payload of one, as it is encoded.
+pub const PASSPORT_BYTES_MAX: usize = 4_096;
+/// Parts of one body.
+pub const MULTIPART_PARTS_MAX: usize = 32;
+/// Multipart bodies inside multipart bodies.
+pub const MULTIPART_DEPTH_MAX: usize = 4;
+/// PIDF-LO documents read of one call.
+pub const PIDF_PARTS_MAX: usize = 4;
+/// Places read of one PIDF-LO document.
+pub const PIDF_PLACES_MAX: usize = 8;
+/// Elements of an XML document inside each other.
+pub const XML_DEPTH_MAX: usize = 48;
+/// Elements of one XML document.
+pub const XML_ELEMENTS_MAX: usize = 4_096;
+/// Attributes of one element.
+pub const XML_ATTRIBUTES_MAX: usize = 64;
+/// Namespace declarations in force at once.
+pub const XML_BINDINGS_MAX: usize = 64;
+/// Fields of a civic address; the standard knows 46.
+pub const CIVIC_FIELDS_MAX: usize = 64;
+/// Bytes of one field of an address, or of a URI kept.
+pub const CIVIC_VALUE_BYTES_MAX: usize = 256;
+/// Names kept of one LoST message: servers passed, errors, profiles.
+pub const LOST_ITEMS_MAX: usize = 16;
+/// Bytes of a phone's report of its place, by form or text message.
+pub const AML_BYTES_MAX: usize = 16_384;
+/// Fields of such a report; phones send about thirty.
+pub const AML_FIELDS_MAX: usize = 64;
+/// Bytes of a car's data; the standard says 140, and an extension may grow.
+pub const MSD_BYTES_MAX: usize = 256;
+/// Blocks of one alert: one a language.
+pub const CAP_INFOS_MAX: usize = 8;
+/// Areas, area codes and parameters of one alert.
+pub const CAP_AREAS_MAX: usize = 16;
+/// Bytes of one short value of an alert.
+pub const CAP_VALUE_BYTES_MAX: usize = 512;
+/// Codes of what was odd about one message; there are more kinds than any message shows.
+pub const NOTES_MAX: usize = 24;
+
 /// Bytes of one folded word of a text; a longer one is compared by its beginning. No term of any lexicon comes near.
 pub const WORD_BYTES_MAX: usize = 96;
 /// Words of one text. A word and what parts it from the next take two bytes.
@@ -232,6 +289,8 @@ pub const TYPES_HEARD_MAX: usize = 16;
 /// Incident types in one classification, best first.
 pub const TYPES_MAX: usize = 8;
 
+const _: () = assert!(SIP_URI_BYTES_MAX < SIP_HEADER_BYTES_MAX && SIP_HEADER_BYTES_MAX < SIP_BYTES_MAX);
+const _: () = assert!(PIDF_PARTS_MAX <= MULTIPART_PARTS_MAX);
 const _: () = assert!(TYPES_MAX <= TYPES_HEARD_MAX);
 const _: () = assert!(TEXT_BYTES_MAX <= u16::MAX as usize, "places in a text are two bytes");
 const _: () = assert!(HEARTBEAT_MICROS * 3 < LEASE_MICROS_MAX);

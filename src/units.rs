@@ -145,3 +145,22 @@ impl fmt::Debug for TablesVersion {
         fmt::Display::fmt(self, f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ratio_is_the_same_by_short_and_by_long_division() {
+        let bound = u64::MAX / 1_000_000;
+        for (part, whole) in [(1, 3), (bound, bound), (bound + 1, bound + 1), (bound + 7, u64::MAX), (5, 0)] {
+            let slow = (u128::from(part) * 1_000_000).checked_div(u128::from(whole)).unwrap_or(0);
+            assert_eq!(u128::from(Ppm::ratio(part, whole).0), slow, "{part} of {whole}");
+        }
+    }
+
+    #[test]
+    fn a_word_of_the_code_is_the_name_it_reads() {
+        assert_eq!(Some(Name::of_word("civil_defence")), Name::new("civil_defence"));
+    }
+}

@@ -74,6 +74,8 @@ pub struct Events {
     pub offers: AtomicU64,
     /// Takes of ours that another seat had won.
     pub lost_takes: AtomicU64,
+    /// Contacts that a seat held and lost: it was silent beyond its lease, or its session broke.
+    pub lost_holds: AtomicU64,
     /// Commands refused because a bound was reached, and said again.
     pub full_commands: AtomicU64,
     /// Commands refused for another reason.

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use najda::client::ConsoleClient;
+use najda::client::{ConsoleClient, LinkState};
 use najda::decision::AssignedRecord;
 use najda::deliver::{ConsoleHears, ConsoleSays, Offer, OfferId, Refusal, Seat};
 use najda::units::DispatcherId;
@@ -53,14 +53,14 @@ pub struct Manner {
 pub struct Room {
     pub id: DispatcherId,
     pub seats: u64,
-    /// Shares this room is responsible for, once for each time a screen began to show one.
+    /// Shares this room is responsible for, as its first seat saw them.
     pub own: AtomicU64,
     /// Shares of other rooms: asked for help, or told as their neighbour.
     pub others: AtomicU64,
     pub taken_own: AtomicU64,
     pub taken_for_others: AtomicU64,
     pub closed: AtomicU64,
-    /// Its own shares on a screen that nobody has taken.
+    /// Its own shares that nobody has taken.
     pub waiting: AtomicU64,
     pub waiting_max: AtomicU64,
     /// The longest that one of them waited until a seat of this room had it, in nanoseconds.
@@ -84,7 +84,10 @@ impl Consoles {
             }
         }
         let mut connecting = Vec::with_capacity(seats.len());
+        let mut place = 0;
         for (number, seat) in seats.iter().copied().enumerate() {
+            place =
+                if number > 0 && seats.get(number - 1).is_some_and(|before| before.dispatcher == seat.dispatcher) { place + 1 } else { 0 };
             let room = rooms.iter().find(|room| room.id == seat.dispatcher).map(Arc::clone).unwrap_or_default();
             let (config, wait, manner) = (doors.console(seat)?, doors.wait, manner.clone());
             let (board, callers) = (Arc::clone(board), Arc::clone(callers));
@@ -100,6 +103,7 @@ impl Consoles {
                     random: Random::of(manner.seed, number as u64),
                     manner,
                     room,
+                    place,
                     screen: HashMap::new(),
                     held: 0,
                     queue: VecDeque::new(),
@@ -120,21 +124,19 @@ impl Consoles {
         self.clients.len()
     }
 
-    /// Breaks every line, so that the seats come back at once, and waits until all have a session beyond those they had.
+    /// Breaks every line, so that the seats come back at once, and waits until all have. False when some have not.
     pub async fn come_back(&self, wait: Duration) -> bool {
-        let before: Vec<_> = self.clients.iter().map(|client| client.link().state()).collect();
-        for client in &self.clients {
-            client.link().break_line();
-        }
-        let until = tokio::time::Instant::now() + wait;
-        for (client, before) in self.clients.iter().zip(before) {
-            let mut states = client.link().states();
-            let is_new = |state: &najda::client::LinkState| matches!(state, najda::client::LinkState::Open { .. }) && *state != before;
-            if tokio::time::timeout_at(until, states.wait_for(is_new)).await.is_err() {
-                return false;
+        let mut states: Vec<_> = self.clients.iter().map(|client| client.link().states()).collect();
+        // Another engine counts its sessions anew: only a change tells the new session from the old.
+        states.iter_mut().for_each(|state| drop(state.borrow_and_update()));
+        self.clients.iter().for_each(|client| client.link().break_line());
+        let all = async {
+            for state in &mut states {
+                let _ = state.changed().await;
+                let _ = state.wait_for(|state| matches!(state, LinkState::Open { .. })).await;
             }
-        }
-        true
+        };
+        tokio::time::timeout(wait, all).await.is_ok()
     }
 }
 
@@ -173,6 +175,8 @@ struct Desk {
     manner: Manner,
     random: Random,
     room: Arc<Room>,
+    /// Among the seats of the room. The first keeps its book.
+    place: u64,
     /// Bounded by what the engine shows.
     screen: HashMap<OfferId, Share>,
     /// Offers this seat has taken or is about to.
@@ -225,7 +229,10 @@ impl Desk {
                 self.waits(offer, false);
                 self.watch(offer);
             }
-            ConsoleHears::Accepted { offer, by } if by == self.seat => self.go_on(offer, Work::Handling),
+            // Also where another accepted it before this seat took it over: what is left is to bring it to its end.
+            ConsoleHears::Accepted { offer, .. } if self.screen.get(&offer).is_some_and(|share| share.work == Work::Accepting) => {
+                self.go_on(offer, Work::Handling);
+            }
             ConsoleHears::Waiting { offer, .. } => {
                 self.watch(offer);
                 self.waits(offer, true);
@@ -250,7 +257,7 @@ impl Desk {
         let asked = own || offer.decision.services.iter().any(is_asked);
         if !self.screen.contains_key(&offer.id) {
             let count = if own { &self.room.own } else { &self.room.others };
-            count.fetch_add(1, Ordering::Relaxed);
+            count.fetch_add(u64::from(self.place == 0), Ordering::Relaxed);
             self.board.on_screen(index, true);
             self.screen.insert(offer.id, Share { index, asked, own, work: Work::Watching, waiting: false, since: now });
             // Only the engine's patience hangs on it, and a seat with a full queue has no right to that.
@@ -260,8 +267,12 @@ impl Desk {
         match (offer.held_by, offer.accepted) {
             (Some(by), false) if by == self.seat => self.go_on(offer.id, Work::Accepting),
             (Some(by), true) if by == self.seat => self.go_on(offer.id, Work::Handling),
-            // Also one that was accepted and whose holder is gone: somebody must bring it to its end.
-            (None, _) => self.consider(offer.id),
+            // Also one that was accepted and whose holder is gone, or that this seat held until its lease was stale: somebody must
+            // bring it to its end. A take under way is answered, or was lost with its session.
+            (None, _) => {
+                self.lost_hold(offer.id);
+                self.consider(offer.id);
+            }
             _ => {}
         }
     }
@@ -269,7 +280,8 @@ impl Desk {
     /// Takes an offer that waits, if that is this room's to do: now, or when a hand is free, or when those before it had their time.
     fn consider(&mut self, offer: OfferId) {
         let Some(share) = self.screen.get(&offer).filter(|share| share.asked && share.work == Work::Watching) else { return };
-        if share.own {
+        // The seats of a room share out what comes, as a queue would, and the others step in when one is slow.
+        if share.own && share.index as u64 % self.room.seats.max(1) == self.place {
             self.take(offer);
         } else {
             self.later.push(Reverse((Instant::now() + AFTER_YOU, offer)));
@@ -325,6 +337,14 @@ impl Desk {
         }
     }
 
+    /// This seat believed that it held it, and does not.
+    fn lost_hold(&mut self, offer: OfferId) {
+        if self.screen.get(&offer).is_some_and(|share| share.work > Work::Taking) {
+            self.board.events.lost_holds.fetch_add(1, Ordering::Relaxed);
+            self.watch(offer);
+        }
+    }
+
     fn watch(&mut self, offer: OfferId) {
         let Some(share) = self.screen.get_mut(&offer) else { return };
         if share.work != Work::Watching {
@@ -360,7 +380,7 @@ impl Desk {
         let now = self.board.now();
         let Some(share) = self.screen.get_mut(&offer).filter(|share| share.waiting != waits) else { return };
         share.waiting = waits;
-        if !share.own {
+        if !share.own || self.place > 0 {
             return;
         }
         if waits {
@@ -374,7 +394,7 @@ impl Desk {
     }
 
     fn clear(&mut self) {
-        for share in self.screen.values().filter(|share| share.waiting && share.own) {
+        for share in self.screen.values().filter(|share| share.waiting && share.own && self.place == 0) {
             self.room.waiting.fetch_sub(1, Ordering::Relaxed);
             self.room.wait_nanos_max.fetch_max(self.board.now().saturating_sub(share.since), Ordering::Relaxed);
         }
@@ -396,8 +416,19 @@ impl Desk {
                 events.full_commands.fetch_add(1, Ordering::Relaxed);
                 self.later.push(Reverse((Instant::now() + AGAIN, offer)));
             }
+            // Nobody holds it: a silent seat lost what it held.
+            (Some(offer), Refusal::OutOfTurn) => {
+                self.lost_hold(offer);
+                self.waits(offer, true);
+                self.consider(offer);
+            }
             // Said twice over a reconnect, or to a share that has ended in the meantime.
             (Some(offer), Refusal::Unknown) => {
+                events.late_commands.fetch_add(1, Ordering::Relaxed);
+                self.remove(offer);
+            }
+            // The decision changed, and this room is not asked any more; the note of that may have died with a session.
+            (Some(offer), Refusal::NotYours) => {
                 events.late_commands.fetch_add(1, Ordering::Relaxed);
                 self.remove(offer);
             }

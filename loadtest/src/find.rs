@@ -4,6 +4,7 @@
 //! climb      double the rate until it breaks        breaks twice = broken: one hiccup of the machine is no limit
 //! bisect     halve the gap until it is 7 %
 //! confirm    the rate found must hold twice more; if it does not, it was not met, and the search goes on below it
+//! knee       the rate above it must break once more; if it holds, it was a hiccup after all, and the search goes on from there
 //! ```
 //!
 //! Every step is a run with an engine and a folder of its own. The search is apart from the runs, so that it can be tested without.
@@ -64,7 +65,7 @@ pub struct FindReport {
     /// The highest rate that held three times; 0 when none did.
     pub rate: f64,
     pub confirmed: bool,
-    /// The lowest rate above it that broke twice.
+    /// The lowest rate above it that broke three times.
     pub knee: Option<Step>,
     pub steps: Vec<Step>,
     pub took_secs: f64,
@@ -104,7 +105,10 @@ pub async fn run(plan: &Plan, search: &Search, mut told: impl FnMut(&Step)) -> R
         report.steps.push(step);
     }
     report.took_secs = began.elapsed().as_secs_f64();
-    report.command = plan.command();
+    report.command = format!(
+        "najda-loadtest find --slo '{}' --scenario {} --seconds {} --seed {}",
+        plan.slo, plan.scenario.name, plan.seconds, plan.seed
+    );
     Ok(judged(report, &bisection, over_budget, search))
 }
 
@@ -133,8 +137,8 @@ fn step(rate: f64, phase: &'static str, run: &Report, slo: &Slo) -> Step {
 fn judged(mut report: FindReport, bisection: &Bisection, over_budget: bool, search: &Search) -> FindReport {
     report.rate = bisection.low;
     report.confirmed = bisection.confirmed >= CONFIRMATIONS;
-    let above = report.steps.iter().filter(|step| !step.holds && step.rate > report.rate);
-    report.knee = above.min_by(|a, b| a.rate.total_cmp(&b.rate)).cloned();
+    let broke = |step: &&Step| !step.holds && Some(step.rate) == bisection.high;
+    report.knee = report.steps.iter().find(broke).cloned();
     let mut reasons = Vec::new();
     report.verdict = if report.rate <= 0.0 && bisection.is_done() {
         reasons.push(format!("not even {:.0} contacts/s meet {}", search.from, report.slo));
@@ -166,6 +170,9 @@ pub struct Bisection {
     held: Vec<f64>,
     /// The lowest that broke twice.
     high: Option<f64>,
+    /// Those that broke above it, in falling order: where the search falls back to.
+    broke: Vec<f64>,
+    knee_confirmed: bool,
     from: f64,
     to: f64,
     /// Broke once at the rate that is tried.
@@ -176,11 +183,23 @@ pub struct Bisection {
 
 impl Bisection {
     pub fn new(from: f64, to: f64) -> Self {
-        Self { low: 0.0, held: Vec::new(), high: None, from, to: to.max(from), doubted: false, confirmed: 0, trying: from }
+        Self {
+            low: 0.0,
+            held: Vec::new(),
+            high: None,
+            broke: Vec::new(),
+            knee_confirmed: false,
+            from,
+            to: to.max(from),
+            doubted: false,
+            confirmed: 0,
+            trying: from,
+        }
     }
 
     fn is_done(&self) -> bool {
-        self.confirmed >= CONFIRMATIONS || self.high.is_some_and(|high| high <= self.from)
+        let knee = self.high.is_none() || self.knee_confirmed;
+        self.confirmed >= CONFIRMATIONS && knee || self.low <= 0.0 && self.high.is_some_and(|high| high <= self.from)
     }
 
     /// The rate to try, and why; `None` when the search is over.
@@ -192,8 +211,9 @@ impl Bisection {
             _ if self.doubted => (self.trying, "again"),
             None if self.low <= 0.0 => (self.from, "climb"),
             None if self.low < self.to => ((self.low * 2.0).min(self.to), "climb"),
-            Some(high) if self.low > 0.0 && high / self.low > GAP_MAX => ((self.low * high).sqrt(), "bisect"),
             Some(_) if self.low <= 0.0 => (self.from, "below"),
+            Some(high) if high / self.low > GAP_MAX => ((self.low * high).sqrt(), "bisect"),
+            Some(high) if self.confirmed >= CONFIRMATIONS => (high, "knee"),
             Some(_) | None => (self.low, "confirm"),
         };
         self.trying = rate.round().max(1.0);
@@ -202,26 +222,44 @@ impl Bisection {
 
     /// What came of the rate that was tried.
     pub fn learn(&mut self, holds: bool) {
+        if self.high == Some(self.trying) && self.confirmed >= CONFIRMATIONS {
+            return self.learn_of_knee(holds);
+        }
         let confirming = self.low > 0.0 && self.trying <= self.low;
         match (holds, confirming) {
             (true, true) => self.confirmed += 1,
-            (true, false) => {
-                self.held.push(self.trying);
-                (self.low, self.confirmed) = (self.trying, 0);
-            }
+            (true, false) => self.rise(),
             (false, _) if !self.doubted => {
                 self.doubted = true;
                 return;
             }
+            // It held once and broke twice: it is above the limit.
             (false, true) => {
-                // It held once and broke twice: it is above the limit.
-                self.high = Some(self.low);
+                self.sink(self.low);
                 self.held.pop();
-                (self.low, self.confirmed) = (self.held.last().copied().unwrap_or(0.0), 0);
+                self.low = self.held.last().copied().unwrap_or(0.0);
             }
-            (false, false) => self.high = Some(self.trying),
+            (false, false) => self.sink(self.trying),
         }
         self.doubted = false;
+    }
+
+    fn learn_of_knee(&mut self, holds: bool) {
+        self.knee_confirmed = !holds;
+        if holds {
+            self.high = self.broke.pop();
+            self.rise();
+        }
+    }
+
+    fn rise(&mut self) {
+        self.held.push(self.trying);
+        (self.low, self.confirmed) = (self.trying, 0);
+    }
+
+    fn sink(&mut self, high: f64) {
+        self.broke.extend(self.high.replace(high));
+        (self.confirmed, self.knee_confirmed) = (0, false);
     }
 }
 
@@ -284,7 +322,7 @@ mod tests {
             let near = limit * (0.97 + 0.06 * random.share());
             bisection.learn(rate < near && !random.chance(hiccup_percent));
         }
-        assert!(bisection.confirmed >= CONFIRMATIONS);
+        assert!(bisection.confirmed >= CONFIRMATIONS && bisection.knee_confirmed);
         (bisection.low, runs)
     }
 

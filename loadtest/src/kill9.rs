@@ -48,7 +48,7 @@ impl Moment {
 }
 
 /// Load between a restart's first decision and the next kill, at least and at most.
-const BETWEEN: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(2_500)];
+const BETWEEN: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(1_500)];
 /// How long a kill waits for its moment: some last a millisecond, and chance seldom meets them.
 const MOMENT_WAIT: Duration = Duration::from_secs(1);
 /// How long the seats may take to sign in again before the callers go on without them.

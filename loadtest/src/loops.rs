@@ -4,26 +4,53 @@
 //! thread, and a burst of packets is read in one go; on more threads every hop costs a wake-up, which is dearer than the message.
 
 use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
+use hdrhistogram::Histogram;
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use crate::board::histogram;
 
 /// The loops of a run. They end with it.
 #[derive(Debug)]
 pub struct Loops {
     handles: Vec<(Handle, Option<oneshot::Sender<()>>)>,
+    lateness: Lateness,
 }
+
+/// How late a loop woke up, in nanoseconds: a loop that is late makes the engine look late.
+type Lateness = Arc<Mutex<Histogram<u64>>>;
+
+/// How often a loop is asked.
+const ASKED_EVERY: Duration = Duration::from_millis(20);
 
 impl Loops {
     pub fn start(count: usize) -> Result<Self> {
-        let handles = (1..=count.max(1)).map(start).collect::<Result<_>>()?;
-        Ok(Self { handles })
+        let handles: Vec<_> = (1..=count.max(1)).map(start).collect::<Result<_>>()?;
+        let lateness = Arc::new(Mutex::new(histogram()));
+        for (handle, _) in &handles {
+            handle.spawn(ask(Arc::clone(&lateness)));
+        }
+        Ok(Self { handles, lateness })
     }
 
-    /// One for two cores, so that the engine has the rest.
+    /// Half the cores, and two at least: a loop alone gets too small a share of a machine that has other work.
     pub fn count_for_this_machine() -> usize {
-        std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 4).max(1))
+        std::thread::available_parallelism().map_or(2, |cores| (cores.get() / 2).max(2))
+    }
+
+    /// How late the loops were.
+    pub fn lateness(&self) -> Histogram<u64> {
+        self.lateness.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Forgets what was so far.
+    pub fn begin(&self) {
+        self.lateness.lock().unwrap_or_else(PoisonError::into_inner).reset();
     }
 
     /// Clients with neighbouring numbers are spread.
@@ -40,6 +67,16 @@ impl Drop for Loops {
                 let _ = stop.send(());
             }
         }
+    }
+}
+
+/// Sleeps, and writes down how much too long.
+async fn ask(lateness: Lateness) {
+    loop {
+        let due = Instant::now() + ASKED_EVERY;
+        tokio::time::sleep_until(due).await;
+        let late = due.elapsed().as_nanos() as u64;
+        lateness.lock().unwrap_or_else(PoisonError::into_inner).saturating_record(late.max(1));
     }
 }
 

@@ -82,6 +82,8 @@ pub struct Latencies {
     pub ended: Latency,
     /// How late the generator was; part of every figure above.
     pub generator: Latency,
+    /// How late gateways and consoles woke up, asked every 20 ms; part of every figure but the generator's.
+    pub clients: Latency,
 }
 
 /// Counts of the run. All over contacts, but where they say otherwise.
@@ -123,6 +125,8 @@ pub struct Counts {
     pub later_unsaid: u64,
     /// Takes that another seat had won.
     pub lost_takes: u64,
+    /// Contacts that a seat held and lost: it was silent beyond its lease, or its session broke.
+    pub lost_holds: u64,
     pub unconfirmed_at_end: u64,
     /// Sends that found their gateway's client full, or too many in flight, and waited.
     pub held_back: u64,
@@ -158,7 +162,7 @@ pub struct Alone {
 pub struct RoomReport {
     pub id: String,
     pub seats: u64,
-    /// Shares it is responsible for, as its screens showed them.
+    /// Shares it is responsible for, as its first seat saw them.
     pub own: u64,
     /// Shares of others: asked for help, or told as their neighbour.
     pub others: u64,
@@ -287,7 +291,7 @@ impl Report {
 
     fn write_latency(&self, out: &mut String) -> std::fmt::Result {
         writeln!(out, "from due to     count         p50         p90         p99       p99.9         max")?;
-        let Latencies { targets, console, durable, accepted, ended, generator } = &self.latency;
+        let Latencies { targets, console, durable, accepted, ended, generator, clients } = &self.latency;
         let rows = [
             ("targets", targets),
             ("console", console),
@@ -295,6 +299,7 @@ impl Report {
             ("accepted", accepted),
             ("ended", ended),
             ("(sent)", generator),
+            ("(clients)", clients),
         ];
         for (name, latency) in rows {
             let Latency { count, p50_us, p90_us, p99_us, p999_us, max_us } = latency;
@@ -325,10 +330,10 @@ impl Report {
             {ended_overflowed}; refused {refused}; answered again {handed_back}"
         )?;
         writeln!(out, "             then: sent twice {copies_said}, fixes {fixes_said}, hang-ups {hang_ups_said}")?;
-        let Counts { lost_takes, reconnects, held_back, refused_commands, .. } = &self.counts;
+        let Counts { lost_takes, lost_holds, reconnects, held_back, refused_commands, .. } = &self.counts;
         writeln!(
             out,
-            "             takes won by another {lost_takes}; commands refused {refused_commands}; reconnects \
+            "             takes won by another {lost_takes}; held and lost {lost_holds}; commands refused {refused_commands}; reconnects \
             {reconnects}; sends held back {held_back}"
         )?;
         for (name, used) in [("engine", &self.engine_used), ("load test", &self.load_test_used)] {

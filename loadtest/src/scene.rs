@@ -247,13 +247,14 @@ impl Scene {
             handed_back: of(Mark::TargetsAgain),
             told_again: events(&board.events.told_again),
             lost_takes: events(&board.events.lost_takes),
+            lost_holds: events(&board.events.lost_holds),
             unconfirmed_at_end,
             held_back,
             reconnects: self.reconnects(),
         }
     }
 
-    pub fn latencies(&self, generator: &Histogram<u64>) -> Latencies {
+    pub fn latencies(&self, generator: &Histogram<u64>, clients: &Histogram<u64>) -> Latencies {
         let of = |step| Latency::from(&self.board.histogram(step));
         Latencies {
             targets: of(Step::Targets),
@@ -262,6 +263,7 @@ impl Scene {
             accepted: of(Step::Accepted),
             ended: of(Step::Ended),
             generator: Latency::from(generator),
+            clients: Latency::from(clients),
         }
     }
 

@@ -8,6 +8,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use clap::Args;
 
+use crate::cli::read::{each_message, kinds, moment};
 use crate::decision::DecisionRecord;
 use crate::edge;
 use crate::route::{record, route};
@@ -15,6 +16,7 @@ use crate::tables::snapshot::Snapshot;
 use crate::units::{ContactId, Name, Timestamp};
 use crate::wire::contact_json::{id_of, read_contact};
 use crate::wire::decision_json::DecisionJson;
+use crate::wire::reading::{Kind, Receipt};
 
 /// Decide contacts offline and say why.
 #[derive(Debug, Args)]
@@ -22,6 +24,7 @@ use crate::wire::decision_json::DecisionJson;
   echo '{\"id\":\"1\",\"lat\":25.1972,\"lon\":55.2744,\"text\":\"fire\"}' | najda explain
   najda explain --jsonl < contacts.jsonl > decisions.jsonl
   najda explain --tables /etc/najda/tables --jsonl < contacts.jsonl
+  najda explain --as sip invite.sip
 
 A line that is no contact yields {\"id\":...,\"error\":...} and the run goes on.
 Fields: id door dialled lat lon uncertainty_m confidence shape makani cell line trunk text lang urn events now.")]
@@ -32,11 +35,23 @@ pub struct ExplainArgs {
     /// One JSON object a line out, for scripts; without it the answer is for people.
     #[arg(long)]
     jsonl: bool,
+    /// Read files of this kind instead of JSON lines, and add the decision to what each says.
+    #[arg(long = "as", value_name = "KIND", value_parser = kinds(), requires = "files")]
+    kind: Option<Kind>,
+    /// Files to read with --as; - is standard input.
+    #[arg(value_name = "FILE", requires = "kind")]
+    files: Vec<PathBuf>,
+    /// The moment to decide at with --as, as Unix seconds or 2026-01-31T08:00:00Z; now when it is left out.
+    #[arg(long, value_name = "TIME", value_parser = moment, requires = "kind")]
+    now: Option<Timestamp>,
 }
 
 pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
     let loaded = edge::tables::load_or_shipped(args.tables.as_deref())?;
     let snapshot = Snapshot::of(loaded.tables);
+    if let Some(kind) = args.kind {
+        return explain_files(kind, args, &snapshot);
+    }
     let stdin = std::io::stdin();
     if stdin.is_terminal() {
         eprintln!("najda: reading contacts from the keyboard, one JSON object a line; Ctrl-D ends");
@@ -70,6 +85,23 @@ pub fn run(args: &ExplainArgs) -> Result<ExitCode> {
     }
     out.flush()?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What each message says, and the decision on the contact it makes.
+fn explain_files(kind: Kind, args: &ExplainArgs, snapshot: &Snapshot) -> Result<ExitCode> {
+    let gateway = Name::new("explain").unwrap_or_default();
+    let mut count = 0;
+    each_message(kind, &args.files, args.now, |reading, received, object| {
+        count += 1;
+        let receipt = Receipt { id: ContactId(count), gateway, trunk: None, received };
+        let Some(contact) = reading.contact(receipt) else { return };
+        let started = Instant::now();
+        let decision = route(snapshot, &contact, received);
+        let nanos = started.elapsed().as_nanos() as u64;
+        let record = record(&snapshot.tables, &decision);
+        let json = DecisionJson::new(&contact.key.gateway_ref, &record, Some(nanos)).line();
+        object.insert("decision".into(), serde_json::from_str(&json).unwrap_or_default());
+    })
 }
 
 fn print_for_people(out: &mut impl Write, id: &str, record: &DecisionRecord, nanos: u64) -> Result<()> {

@@ -10,6 +10,7 @@ pub mod explain;
 pub mod journal;
 pub mod progress;
 pub mod publish;
+pub mod read;
 pub mod screen;
 pub mod send;
 pub mod serve;
@@ -46,6 +47,7 @@ enum Command {
     Console(console::ConsoleArgs),
     Send(send::SendArgs),
     Explain(explain::ExplainArgs),
+    Read(read::ReadArgs),
     /// Check, import, build, publish, show and compare table sets.
     #[command(subcommand)]
     Tables(tables::TablesCommand),
@@ -75,6 +77,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Send(args) => send::run(&args),
         Command::Serve(args) => serve::run(&args),
         Command::Explain(args) => explain::run(&args),
+        Command::Read(args) => read::run(&args),
         Command::Tables(command) => tables::run(command),
         Command::Journal(command) => journal::run(&command),
         Command::Config(command) => config::run(&command),

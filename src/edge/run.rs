@@ -173,7 +173,7 @@ impl Node {
         let tables = last_published(head.tables, &*store).unwrap_or(tables);
         let tables_known = head.tables.map(|(version, _)| version);
         let now = clock.now().max(head.newest);
-        let read = |kept: &Box<[u8]>| decode_fact(kept).ok();
+        let read = |kept: &Arc<[u8]>| decode_fact(kept).ok();
         let engine = Engine::resume(config.engine.clone(), &rooms_of(&tables), &follower.past, read, claim.next_seq - 1, now);
         let started = Started {
             facts: head.fact_count,

@@ -96,8 +96,10 @@ impl Known {
     }
 
     pub fn remember(&mut self, now: Timestamp, contact: ContactId, left: EndedLife) {
-        self.ended.insert(contact, left);
-        self.ended_order.push_back((now, contact));
+        // An end that is said again after a loss is the same end: it is not forgotten the sooner for it.
+        if self.ended.insert(contact, left).is_none() {
+            self.ended_order.push_back((now, contact));
+        }
         while let Some((at, oldest)) = self.ended_order.front().copied() {
             if self.ended_order.len() <= self.ended_count_max && now.micros_since(at) <= ENDED_KEPT_MICROS_MAX {
                 break;

@@ -199,3 +199,72 @@ impl Dispatchers {
         found
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rooms 0 to 4 of one service; 0 overflows to 1, 4 is the national fallback.
+    fn rooms(policies: Vec<Policy>) -> Dispatchers {
+        let name = |at: usize| Name::new(&format!("R{at}")).unwrap();
+        let row = |at: usize| Dispatcher {
+            id: name(at),
+            service: Service::Police,
+            name_en: "".into(),
+            name_ar: "".into(),
+            room: name(at),
+            site: name(at),
+            languages: Vec::new(),
+            text: false,
+            capacity: 1,
+            uri: "".into(),
+            take_micros_max: 1,
+            overflow: if at == 0 { vec![DispatcherIndex(1)] } else { Vec::new() },
+        };
+        let fallback = vec![DispatcherIndex(4); Service::ALL.len()];
+        Dispatchers { rows: (0..5).map(row).collect(), fallback, policies, ..Dispatchers::default() }
+    }
+
+    fn policy(id: &str, when: When, then: Then, room: u16) -> Policy {
+        let id = Name::new(id).unwrap();
+        Policy { id, service: Service::Police, area: None, when, then, dispatchers: vec![DispatcherIndex(room)] }
+    }
+
+    #[track_caller]
+    fn check(policies: Vec<Policy>, states: &[(usize, DispatcherState)], order: &[u16], by: Option<&str>, skipped: Option<u16>) {
+        let mut all = [DispatcherState::Active; 5];
+        states.iter().for_each(|(at, state)| all[*at] = *state);
+        let about = Circumstances { area: None, outside: false, now: Timestamp::default(), utc_offset_minutes: 0 };
+        let chain = rooms(policies).chain(DispatcherIndex(0), &all, about);
+        assert_eq!(chain.order.iter().map(|room| room.0).collect::<Vec<_>>(), order);
+        assert_eq!((chain.policy, chain.skipped.map(|room| room.0)), (by.and_then(Name::new), skipped));
+    }
+
+    #[test]
+    fn the_room_then_its_overflow_then_the_nation() {
+        check(Vec::new(), &[], &[0, 1, 4], None, None);
+    }
+
+    #[test]
+    fn the_first_policy_of_each_kind_that_holds_decides() {
+        let full = || When::State(DispatcherState::Full);
+        let policies = || {
+            vec![
+                policy("full", full(), Then::Overflow, 2),
+                policy("always", When::Always, Then::Append, 3),
+                policy("never-read", When::Always, Then::Append, 2),
+                policy("abroad", When::Outside, Then::Fallback, 2),
+            ]
+        };
+        check(policies(), &[], &[0, 1, 3, 4], None, None);
+        check(policies(), &[(0, DispatcherState::Full)], &[2, 1, 3, 4, 0], Some("full"), None);
+    }
+
+    #[test]
+    fn a_room_that_cannot_answer_is_passed_over_and_named() {
+        check(Vec::new(), &[(0, DispatcherState::Unreachable)], &[1, 4], None, Some(0));
+        check(Vec::new(), &[(0, DispatcherState::Diverting)], &[1, 4, 0], None, Some(0));
+        let closed = [0, 1, 4].map(|at| (at, DispatcherState::Closed));
+        check(Vec::new(), &closed, &[0, 1, 4], None, None);
+    }
+}

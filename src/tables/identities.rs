@@ -300,4 +300,30 @@ mod tests {
         assert!(!ids.is_foreign_network("4240212AB00C3D07"));
         assert!(!ids.is_foreign_network("x"));
     }
+
+    /// Goal: the search by common prefixes finds what a search at every length finds.
+    #[test]
+    fn the_longest_range_is_the_one_a_slow_search_finds() {
+        type Row = (&'static str, bool, bool);
+        let slow = |rows: &[Row], text: &str| {
+            let found = (1..=text.len()).rev().find_map(|length| {
+                let fits = |row: &&Row| row.0 == &text[..length] && (row.1 || length == text.len()) && row.2;
+                rows.iter().position(|row| fits(&row))
+            });
+            found
+        };
+        let keys = ["1", "12", "12", "123", "1234", "124", "13", "2", "21", "212", "2121", "3"];
+        // Every choice of which rows are ranges and which are valid, from a seed.
+        let mut random = 0x9e37_79b9_7f4a_7c15_u64;
+        for _ in 0..2_000 {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let bit = |at: usize| random >> (20 + at) & 1 == 1;
+            let rows: Vec<Row> = keys.iter().enumerate().map(|(at, key)| (*key, bit(at), bit(at + 12))).collect();
+            for text in ["1", "12", "123", "1234", "12345", "125", "1299", "2", "21", "2121", "21219", "22", "3", "34", "4", "0", ""] {
+                let found = longest(&rows, text, |row| (row.0, row.1), |row| row.2);
+                let expected = slow(&rows, text).and_then(|at| rows.get(at));
+                assert_eq!(found.map(std::ptr::from_ref), expected.map(std::ptr::from_ref), "{text} in {rows:?}");
+            }
+        }
+    }
 }

@@ -7,6 +7,8 @@
 //!
 //! Whoever keeps the bytes guards them with a hash; here they are only read with care.
 
+use std::sync::Arc;
+
 use thiserror::Error;
 
 use super::frame::decode_fact;
@@ -20,7 +22,7 @@ use crate::units::{ContactId, Name, TablesVersion, Timestamp};
 pub const CHECKPOINT_VERSION: u8 = 1;
 
 /// A past whose facts are kept as the journal spells them.
-pub type EncodedPast = Past<Box<[u8]>>;
+pub type EncodedPast = Past<Arc<[u8]>>;
 
 /// Why a checkpoint cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
@@ -54,7 +56,7 @@ pub fn decode_past(config: &Config, bytes: &[u8]) -> Result<EncodedPast, Checkpo
     Past::restore(config, pieces, |kept| decode_fact(kept).ok())
 }
 
-fn put(piece: &Piece<&Box<[u8]>>, out: &mut Vec<u8>) {
+fn put(piece: &Piece<&Arc<[u8]>>, out: &mut Vec<u8>) {
     match piece {
         Piece::Head { head, fingerprint } => {
             out.push(0);
@@ -127,7 +129,7 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn piece(&mut self) -> Result<Piece<Box<[u8]>>, CheckpointError> {
+    fn piece(&mut self) -> Result<Piece<Arc<[u8]>>, CheckpointError> {
         let at = self.length - self.rest.len();
         let piece = self.try_piece().ok_or(CheckpointError::Unreadable { at });
         if piece.is_err() {
@@ -137,7 +139,7 @@ impl<'a> Reader<'a> {
         piece
     }
 
-    fn try_piece(&mut self) -> Option<Piece<Box<[u8]>>> {
+    fn try_piece(&mut self) -> Option<Piece<Arc<[u8]>>> {
         Some(match self.u8()? {
             0 => {
                 let [seq, newest, fact_count, snapshot, gaps, astray] = self.u64s()?;

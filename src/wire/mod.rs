@@ -4,6 +4,9 @@
 //! - [`checkpoint`]: what a restart needs of a journal.
 //! - `layout` (private): which bytes each domain type becomes, in one table a reader can hold beside a capture.
 //! - [`contact_json`], [`decision_json`], [`http`]: what scripts, apps, ops and `najda explain` read and write.
+//! - [`reading`]: the messages of telephony, each read into one [`reading::Reading`] and from there into a `Contact`. Formats: [`sip`]
+//!   (with [`call`], [`uri`], [`access`], [`passport`], [`multipart`]), [`pidf_lo`], [`lost`], [`held`], [`aml`], [`msd`], [`cap`];
+//!   [`stated`] and [`xml`] are what the XML formats share, [`reading_json`] is what `najda read` prints.
 //!
 //! **Invariant:** domain types derive no format. A layout names every field and its type, so a field added to the domain does not
 //! compile until somebody decides what it is on the wire.
@@ -14,3 +17,21 @@ pub mod checkpoint;
 pub mod contact_json;
 pub mod decision_json;
 pub mod http;
+pub mod access;
+pub mod aml;
+pub mod call;
+pub mod cap;
+pub mod envelope;
+pub mod held;
+pub mod lost;
+pub mod msd;
+pub mod multipart;
+pub mod notes;
+pub mod passport;
+pub mod pidf_lo;
+pub mod reading;
+pub mod reading_json;
+pub mod sip;
+pub mod stated;
+pub mod uri;
+pub mod xml;

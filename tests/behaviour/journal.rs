@@ -275,6 +275,11 @@ fn three_files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
+/// Two whole rows change places.
+const REORDERED: &str = "UPDATE log_0 SET seq = -1 WHERE seq = 146;
+    UPDATE log_0 SET seq = 146 WHERE seq = 147;
+    UPDATE log_0 SET seq = 147 WHERE seq = -1";
+
 #[test]
 fn the_command_finds_and_names_every_kind_of_tampering_with_the_real_files() {
     let sql = |statement: &'static str| {

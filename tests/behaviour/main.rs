@@ -12,6 +12,7 @@ mod http;
 mod journal;
 mod ladder;
 mod life;
+mod messages;
 mod publish;
 mod repeat;
 mod running;

@@ -190,11 +190,7 @@ struct Work {
 impl Work {
     fn run(mut self, stopped: &Receiver<()>) {
         let mut rest = LOOK;
-        loop {
-            match stopped.recv_timeout(rest) {
-                Err(RecvTimeoutError::Timeout) => {}
-                Ok(()) | Err(RecvTimeoutError::Disconnected) => break,
-            }
+        while let Err(RecvTimeoutError::Timeout) = stopped.recv_timeout(rest) {
             rest = match self.turn() {
                 Ok(rest) => rest,
                 Err(error) => {

@@ -21,6 +21,7 @@ use crate::deliver::Fact;
 use crate::engine::Config;
 use crate::journal::chain::Anchor;
 use crate::journal::entry::Removal;
+use crate::journal::projection::change_of;
 use crate::limits::READ_ENTRIES_MAX;
 use crate::store::{Batch, BlobName, KeptWhy, Notice, Partition, Removable, Store, StoreError};
 use crate::units::Timestamp;
@@ -142,7 +143,8 @@ pub fn retain(folder: &Path, keep_days: u32, only_look: bool) -> Result<Retained
     follower.past.pass(claim.next_seq);
     let table_sets = forget_tables(&*store, &follower.past, older_than)?;
     drop(store);
-    embedded::trim_rows(folder).context("removing the searchable rows of old contacts")?;
+    let project: embedded::Project = Arc::new(|entry| decode_fact(&entry.bytes).ok().as_ref().and_then(change_of));
+    embedded::follow_with_rows(folder, &project).context("removing the searchable rows of old contacts")?;
     Ok(Retained { found, table_sets })
 }
 

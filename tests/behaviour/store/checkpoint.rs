@@ -17,7 +17,7 @@ use crate::life::{Day, Event, event};
 use crate::running::{Keep, Running, Set, name, post, until};
 use crate::stage::Stage;
 
-fn encoded(fact: &Fact) -> Box<[u8]> {
+fn encoded(fact: &Fact) -> Arc<[u8]> {
     let mut bytes = Vec::new();
     encode_fact(fact, &mut bytes).unwrap();
     bytes.into()
@@ -85,6 +85,33 @@ proptest! {
         resumed.audit().map_err(TestCaseError::fail)?;
         assert_alike(whole, resumed, &mut day, &more);
     }
+}
+
+#[test]
+fn an_end_that_is_said_again_is_remembered_once() {
+    let mut day = Day::new();
+    day.stage.disk_is_fast = true;
+    day.stage.arrive("once", "");
+    let facts = day.stage.facts.clone();
+    let ([_, .., (_, ended)], (_, arrived)) = (&facts[..], &facts[0]) else { panic!("{facts:?}") };
+    assert!(matches!(ended, Fact::Ended { .. }), "a test without a seat is sunk: {facts:?}");
+    // As after a loss: all of it once more, and then two others.
+    let again = [(11, arrived.clone()), (12, ended.clone())];
+    let past = gathered(gathered(Past::new(&config()), &facts), &again);
+    assert_eq!(through_bytes(&past), past);
+    let rooms = day.rooms.clone();
+    let engine = |past: &EncodedPast| Engine::resume(config(), &rooms, past, |kept| decode_fact(kept).ok(), 0, day.stage.now);
+    assert_eq!(engine(&past).remembered_contacts(), 1);
+    let mut more = past;
+    for (number, seq) in [(1, 20), (2, 30)] {
+        let mut day = Day::new();
+        day.stage.disk_is_fast = true;
+        (0..number).for_each(|_| drop(day.stage.contact("gw", "skipped")));
+        day.stage.arrive(&format!("other-{number}"), "");
+        let facts: Vec<_> = day.stage.facts.iter().map(|(of, fact)| (seq + of, fact.clone())).collect();
+        more = gathered(more, &facts);
+    }
+    assert_eq!(engine(&more).remembered_contacts(), 3, "there is room for three, and three there are");
 }
 
 #[test]

@@ -169,6 +169,7 @@ fn old_days_go_and_everything_that_reads_the_journal_works_on() {
         assert_eq!(journal(command, &story.state(), &[]).unwrap(), ExitCode::SUCCESS, "{command}");
     }
     assert_eq!(story.rows(), rows[9..], "the rows of the days that went are gone, the others stay");
+    assert_eq!(story.reader().projection_lag(), Ok(Some(0)), "and they show the entry that says so");
     assert_eq!(journal("rebuild", &story.state(), &[]).unwrap(), ExitCode::SUCCESS);
     assert_eq!(story.rows(), rows[9..], "made again, they are the same");
     assert_eq!(story.open().blob_names().unwrap().len(), 2, "a set that was put a moment ago stays");
@@ -218,9 +219,9 @@ fn nothing_goes_without_a_checkpoint_before_the_rows_show_it_or_from_the_file_in
     let store = story.open();
     assert_eq!(store.removable(partition(), at(9, 0)).unwrap().kept, KeptWhy::NoCheckpoint);
     let config = najda::engine::Config::default();
-    let mut past = Past::<Box<[u8]>>::new(&config);
+    let mut past = Past::<Arc<[u8]>>::new(&config);
     for (seq, fact) in &story.facts {
-        past.take(*seq, fact, Box::default);
+        past.take(*seq, fact, || Arc::from([]));
     }
     let mut bytes = Vec::new();
     encode_past(&past, &mut bytes);

@@ -146,19 +146,28 @@ impl Archive {
     /// Old files may be removed while somebody reads them: then it reads again, from what is left.
     fn unless_removed<T>(&self, read: impl Fn() -> Result<T, StoreError>) -> Result<T, StoreError> {
         loop {
+            let oldest = self.forget_removed();
             let done = read();
-            if done.is_ok() || !self.forget_removed() {
+            if done.is_ok() || self.forget_removed() == oldest {
                 return done;
             }
         }
     }
 
-    /// Forgets the oldest files as far as they are not there any more; true when there were some.
-    fn forget_removed(&self) -> bool {
-        let mut segments = self.segments.write().unwrap_or_else(PoisonError::into_inner);
-        let gone = segments.iter().take_while(|segment| !segment::path_of(&self.folder, segment.number).exists()).count();
-        segments.drain(..gone);
-        gone > 0
+    /// Forgets the oldest files as far as they are not there any more; returns the oldest that is.
+    fn forget_removed(&self) -> Option<u32> {
+        let is_there = |segment: &&Segment| segment::path_of(&self.folder, segment.number).exists();
+        let oldest = {
+            let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
+            segments.first().filter(is_there).map(|segment| segment.number)
+        };
+        if oldest.is_none() {
+            let mut segments = self.segments.write().unwrap_or_else(PoisonError::into_inner);
+            let gone = segments.iter().take_while(|segment| !is_there(segment)).count();
+            segments.drain(..gone);
+            return segments.first().map(|segment| segment.number);
+        }
+        oldest
     }
 
     fn try_read(&self, partition: Partition, from_seq: u64, entry_count_max: usize) -> Result<Page, StoreError> {

@@ -12,8 +12,8 @@
 //!
 //! Three threads: `najda-journal` commits, `najda-mover` moves committed pages into the main file, `najda-projection` fills the rows.
 //!
-//! **What it does not do:** it does not read entries' bytes, it does not decide what is lost, and it deletes entries only by whole files, once the
-//! chain says so (`retention`).
+//! **What it does not do:** it does not read entries' bytes, and it does not decide what is lost. It deletes entries only by whole files,
+//! once the chain says so (`retention`).
 
 mod archive;
 mod blobs;
@@ -318,14 +318,15 @@ impl JournalReader {
     }
 }
 
-/// Removes the searchable rows of contacts whose entries were removed. Rows that an engine keeps follow by themselves.
+/// Brings the searchable rows up to the journal, those of contacts whose entries were removed included, when there are rows. Those that
+/// an engine keeps follow by themselves.
 ///
 /// # Errors
 /// An engine keeps them ([`StoreError::FolderHeld`]), or the disk fails.
-pub fn trim_rows(folder: &Path) -> Result<(), StoreError> {
+pub fn follow_with_rows(folder: &Path, project: &Project) -> Result<(), StoreError> {
     let _held = Held::take(folder, "projection.lock")?;
     let archive = Archive::open(folder.to_owned())?;
-    if projection::path_of(folder).exists() { projection::trim(&archive) } else { Ok(()) }
+    if projection::path_of(folder).exists() { projection::follow(&archive, project) } else { Ok(()) }
 }
 
 /// The file the writer goes on with.

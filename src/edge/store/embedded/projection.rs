@@ -467,12 +467,10 @@ pub(super) fn rebuild(archive: &Archive, project: &Project, progress: &mut dyn F
     Ok(())
 }
 
-/// Removes the rows whose arrivals were removed from the log, when nobody else keeps the rows.
-pub(super) fn trim(archive: &Archive) -> Result<(), StoreError> {
-    let rows = Rows::open(archive.folder())?;
-    for partition in archive.partitions() {
-        while !rows.trim(archive, partition)? {}
-    }
+/// Brings the rows up to the log when nobody else keeps them.
+pub(super) fn follow(archive: &Archive, project: &Project) -> Result<(), StoreError> {
+    let mut rows = None;
+    while catch_up(&mut rows, archive, project)? > 0 {}
     Ok(())
 }
 

@@ -1,0 +1,8 @@
+//! What comes from telephones, cars, sensors and location servers is read, and a bad message never costs a call.
+
+mod cases;
+mod decisions;
+mod forge;
+mod own;
+mod properties;
+mod shared;
