@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result, anyhow, bail};
 use hdrhistogram::Histogram;
 use najda::contact::ContactKey;
-use najda::deliver::{Ending, GatewaySays, Seat};
+use najda::deliver::{Ending, GatewaySays, HangUp, Seat};
 use najda::edge::tables::load_or_shipped;
 use najda::edge::tls::Role;
 use najda::tables::snapshot::Tables;
@@ -467,7 +467,7 @@ impl Sender {
         match what {
             Later::Again => self.gateways.send(index, &Arc::new(self.callers.contact(number, share))),
             Later::Fix => self.gateways.report(index, GatewaySays::Evidence { key: key()?, evidence: self.callers.fix(number, share) }),
-            Later::HangUp => self.gateways.report(index, GatewaySays::HungUp { key: key()? }),
+            Later::HangUp => self.gateways.report(index, GatewaySays::HungUp { key: key()?, why: HangUp::Caller }),
         }
     }
 }
