@@ -252,15 +252,30 @@ fn every_acceptance_contact_lives_its_whole_story_with_a_late_fix_late_words_and
 #[test]
 fn what_comes_late_leads_to_the_same_rooms_as_if_it_had_been_known_at_once() {
     let emirates = [
-        json!({"id": "u1", "dialled": "999", "line": "+971500000001", "lat": 25.2048, "lon": 55.2708, "uncertainty_m": 20, "text": "fire in a tower, people trapped", "lang": "en"}),
-        json!({"id": "u2", "dialled": "998", "line": "0500000002", "lat": 24.4539, "lon": 54.3773, "uncertainty_m": 30, "text": "he does not breathe", "lang": "en"}),
-        json!({"id": "u3", "door": "sms", "line": "+971500000003", "lat": 25.7895, "lon": 55.9432, "uncertainty_m": 80, "text": "حرامي داخل البيت. لا تتصل", "lang": "ar"}),
-        json!({"id": "u4", "door": "sip-ecall", "urn": "urn:service:sos.ecall.automatic", "lat": 25.1288, "lon": 56.3265, "uncertainty_m": 10, "line": "+971500000004"}),
+        json!({
+            "id": "u1", "dialled": "999", "line": "+971500000001", "lat": 25.2048, "lon": 55.2708,
+            "uncertainty_m": 20, "text": "fire in a tower, people trapped", "lang": "en"
+        }),
+        json!({
+            "id": "u2", "dialled": "998", "line": "0500000002", "lat": 24.4539, "lon": 54.3773,
+            "uncertainty_m": 30, "text": "he does not breathe", "lang": "en"
+        }),
+        json!({
+            "id": "u3", "door": "sms", "line": "+971500000003", "lat": 25.7895, "lon": 55.9432,
+            "uncertainty_m": 80, "text": "حرامي داخل البيت. لا تتصل", "lang": "ar"
+        }),
+        json!({
+            "id": "u4", "door": "sip-ecall", "urn": "urn:service:sos.ecall.automatic", "lat": 25.1288,
+            "lon": 56.3265, "uncertainty_m": 10, "line": "+971500000004"
+        }),
         json!({"id": "u5", "dialled": "999", "line": "+97145550110", "lat": 25.0657, "lon": 55.1713, "uncertainty_m": 1500}),
         json!({"id": "u6", "door": "sip-ecall", "urn": "urn:service:test.sos.ecall", "lat": 25.1972, "lon": 55.2744, "uncertainty_m": 10}),
     ];
     let invented = [
-        json!({"id": "t1", "dialled": "100", "line": "+99970000001", "lat": 0.75, "lon": 0.41, "uncertainty_m": 10, "text": "fight", "lang": "en"}),
+        json!({
+            "id": "t1", "dialled": "100", "line": "+99970000001", "lat": 0.75, "lon": 0.41, "uncertainty_m": 10,
+            "text": "fight", "lang": "en"
+        }),
         json!({"id": "t2", "dialled": "102", "line": "+99970000002", "lat": 0.60, "lon": 1.75, "uncertainty_m": 20}),
         json!({"id": "t3", "dialled": "101", "line": "+99920550110", "lat": 0.80, "lon": 0.95, "uncertainty_m": 10}),
     ];
