@@ -6,6 +6,9 @@
 
 #![allow(clippy::disallowed_methods, reason = "a test or a measurement reads the clock")]
 
+#[path = "measure/mod.rs"]
+mod measure;
+
 use std::fs::File;
 use std::hint::black_box;
 use std::io::{Seek, SeekFrom, Write};
@@ -14,6 +17,7 @@ use std::time::{Duration, Instant};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use crossbeam::channel::{Receiver, bounded};
 use hdrhistogram::Histogram;
+use measure::{Figures, Tails};
 use najda::edge::store::embedded::{Config, EmbeddedStore};
 use najda::journal::Entry;
 use najda::store::{Batch, Claim, Notice, Partition, Store};
@@ -123,6 +127,7 @@ impl Floor {
 /// Journal and floors in turns, so that each pair met the same disk; then what a busy journal holds each second.
 fn beside_the_floor(full: bool) {
     let rounds = if full { 200 } else { 3 };
+    let mut figures = Figures::new("journal");
     println!("journal/group_commit, {ENTRY_BYTES}-byte entries, us from append to receipt, {rounds} commits in turns (seed {SEED:#x})");
     println!("{:>8} {:>10} {:>8} {:>8} {:>8} {:>8} {:>12}", "entries", "", "p50", "p99", "p99.9", "worst", "entries/s");
     for count in COMMIT_ENTRIES {
@@ -147,7 +152,12 @@ fn beside_the_floor(full: bool) {
             ratio(&times, 2),
             journal.check()
         );
+        let [ours, growing, in_place] = &times;
+        let beside =
+            [("journal", ours), ("bare, growing", growing), ("bare, in place", in_place)].map(|(name, times)| (name, Tails::of(times)));
+        figures.beside(&format!("journal/group_commit/{count}"), "us", &beside);
     }
+    figures.write();
     let (total, alone) = if full { (300_000, 64) } else { (640, 64) };
     let mut journal = Journal::open();
     let begun = Instant::now();

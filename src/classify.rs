@@ -112,12 +112,28 @@ pub struct TypeWeight {
 
 /// Classifies a contact.
 pub fn classify(contact: &Contact, vocabulary: &Vocabulary) -> Classification {
-    let mut votes = Votes::new(vocabulary);
+    let mut heard = Classification::default();
+    classify_into(&mut heard, contact, vocabulary);
+    heard
+}
+
+/// [`classify`] where the answer is wanted: a classification is too large to be handed from function to function.
+pub fn classify_into(heard: &mut Classification, contact: &Contact, vocabulary: &Vocabulary) {
+    let mut votes = Votes {
+        vocabulary,
+        types: ArrayVec::new(),
+        services: [0; Service::ALL.len()],
+        out: heard,
+        word_count: 0,
+        unhurt: false,
+        automatic: false,
+        emergency_urn: false,
+    };
     for signal in &contact.signals {
         votes.hear(signal);
     }
     votes.door(contact.door);
-    votes.settle(contact)
+    votes.settle(contact);
 }
 
 impl Classification {
@@ -129,6 +145,10 @@ impl Classification {
         if let (Some(DialledMeaning::NonEmergency(service)), false) = (self.dialled, self.upgraded) {
             return plans.services(None, Some(service), area, at_sea);
         }
+        let at_sea = at_sea || self.urn == Some(UrnKind::Marine);
+        if self.types.is_empty() && self.incident_type.is_none() {
+            return plans.services(None, hint, area, at_sea);
+        }
         let mut order: ArrayVec<TypeIndex, TYPES_MAX> = self.incident_type.into_iter().collect();
         let mut others: ArrayVec<TypeWeight, TYPES_MAX> = self.types.clone();
         others.sort_unstable_by_key(|believed| (believed.rank, believed.type_));
@@ -137,10 +157,7 @@ impl Classification {
                 let _ = order.try_push(other.type_);
             }
         }
-        let mut list = plans.combine(&order, hint, area, at_sea || self.urn == Some(UrnKind::Marine));
-        if order.is_empty() {
-            return list;
-        }
+        let mut list = plans.combine(&order, hint, area, at_sea);
         for service in self.requested.iter() {
             add(&mut list, &[service]);
         }
@@ -153,27 +170,14 @@ struct Votes<'v> {
     vocabulary: &'v Vocabulary,
     types: ArrayVec<TypeWeight, { TYPES_MAX * 4 }>,
     services: [u64; Service::ALL.len()],
-    out: Classification,
+    out: &'v mut Classification,
     word_count: u32,
     unhurt: bool,
     automatic: bool,
     emergency_urn: bool,
 }
 
-impl<'v> Votes<'v> {
-    fn new(vocabulary: &'v Vocabulary) -> Self {
-        Self {
-            vocabulary,
-            types: ArrayVec::new(),
-            services: [0; Service::ALL.len()],
-            out: Classification::default(),
-            word_count: 0,
-            unhurt: false,
-            automatic: false,
-            emergency_urn: false,
-        }
-    }
-
+impl Votes<'_> {
     fn hear(&mut self, signal: &Signal) {
         match signal {
             Signal::Dialled(digits) => self.dialled(digits),
@@ -299,7 +303,7 @@ impl<'v> Votes<'v> {
         }
     }
 
-    fn settle(mut self, contact: &Contact) -> Classification {
+    fn settle(&mut self, contact: &Contact) {
         self.know_the_crash();
         self.believe();
         self.out.no_words = self.word_count == 0 && !self.out.silent;
@@ -309,7 +313,6 @@ impl<'v> Votes<'v> {
         let leading = self.out.types.iter().min_by_key(|believed| (believed.rank, believed.type_));
         self.out.incident_type = leading.map(|believed| believed.type_);
         self.judge_priority(contact);
-        self.out
     }
 
     /// A crash of which the injuries are known is another type than one of which they are not.
@@ -324,6 +327,9 @@ impl<'v> Votes<'v> {
 
     /// Keeps the types strong enough to be believed, strongest first.
     fn believe(&mut self) {
+        if self.types.is_empty() {
+            return;
+        }
         self.types.sort_unstable_by_key(|known| (core::cmp::Reverse(known.weight), known.rank, known.type_));
         let strongest = self.types.first().map_or(0, |known| known.weight);
         let enough = WEIGHT_MIN.max(strongest / 2).min(strongest);
@@ -333,9 +339,15 @@ impl<'v> Votes<'v> {
 
     fn share_services(&mut self) {
         let all: u64 = self.services.iter().sum();
-        let asked = Service::ALL.into_iter().zip(self.services).filter(|(_, votes)| *votes > 0);
-        self.out.services_hint = asked.map(|(service, votes)| (service, Ppm::ratio(votes, all))).collect();
-        self.out.services_hint.sort_unstable_by_key(|(service, share)| (core::cmp::Reverse(*share), *service));
+        for (service, votes) in Service::ALL.into_iter().zip(self.services) {
+            if votes > 0 {
+                // There is room: no service stands twice.
+                let _ = self.out.services_hint.try_push((service, Ppm::ratio(votes, all)));
+            }
+        }
+        if self.out.services_hint.len() > 1 {
+            self.out.services_hint.sort_unstable_by_key(|(service, share)| (core::cmp::Reverse(*share), *service));
+        }
     }
 
     fn judge_priority(&mut self, contact: &Contact) {

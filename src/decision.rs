@@ -81,6 +81,17 @@ pub struct Decision {
     pub text: bool,
     /// Nothing may ring or be sent back by itself: the caller hides, or asked for it.
     pub quiet: bool,
+    /// Who can be called back; `None` without a line, or with one that is no number.
+    pub caller: Option<Caller>,
+}
+
+/// The line a contact came from, as a number that can be called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Caller {
+    /// E.164: `+` and at most 15 digits, however the line was written.
+    pub number: Name,
+    /// Another contact of this line is the same caller. Not so for a switchboard, a panel, an alarm centre, or a third party's line.
+    pub links: bool,
 }
 
 /// One service with the room responsible for it and who is asked in turn.
@@ -381,6 +392,7 @@ pub struct DecisionRecord {
     pub interpreter: bool,
     pub text: bool,
     pub quiet: bool,
+    pub caller: Option<Caller>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -422,6 +434,7 @@ impl Decision {
             interpreter: false,
             text: false,
             quiet: false,
+            caller: None,
         }
     }
 
@@ -438,6 +451,7 @@ impl Decision {
     }
 
     /// The service whose room gets the voice.
+    #[inline]
     pub fn lead(&self) -> Option<&Assigned> {
         self.services.iter().find(|assigned| assigned.lead)
     }

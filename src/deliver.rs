@@ -36,8 +36,8 @@ pub enum GatewaySays {
     Evidence { key: ContactKey, evidence: Evidence },
     /// The caller is speaking to this dispatcher.
     Answered { key: ContactKey, dispatcher: DispatcherId },
-    /// The caller is gone.
-    HungUp { key: ContactKey },
+    /// The caller is gone. Before anyone has taken the contact, and whenever the line broke, that makes a callback.
+    HungUp { key: ContactKey, why: HangUp },
     /// The voice path to this dispatcher failed: the next target, please.
     TargetFailed { key: ContactKey, dispatcher: DispatcherId },
 }
@@ -97,6 +97,9 @@ pub enum ConsoleSays {
     Release { offer: OfferId },
     /// Done.
     Close { offer: OfferId, reason: Box<str> },
+    /// What came of calling the caller back. Said by the holder of the share that leads; every outcome but
+    /// [`CallbackOutcome::HelpNeeded`] closes the share, unless help was sent.
+    CalledBack { offer: OfferId, outcome: CallbackOutcome, reason: Box<str> },
     /// I am alive; keeps my leases.
     Heartbeat,
     /// After a reconnect: an offer I showed that the engine never confirmed.
@@ -148,6 +151,24 @@ pub enum ConsoleHears {
     },
     CallerHungUp {
         contact: ContactId,
+        why: HangUp,
+    },
+    /// Nobody has taken this offer, which is on the screen already: ring for it.
+    Alert {
+        offer: OfferId,
+        why: AlertWhy,
+    },
+    /// The caller was called back; the journal holds what came of it.
+    CalledBack {
+        offer: OfferId,
+        by: Seat,
+        outcome: CallbackOutcome,
+    },
+    /// New evidence says that another room is responsible for what somebody holds. The holder hands it over by declining: that room
+    /// is asked first then, and the holder keeps it until another has taken it.
+    Proposed {
+        offer: OfferId,
+        to: DispatcherId,
     },
     /// A command was not carried out.
     Refused {
@@ -172,6 +193,108 @@ pub struct Offer {
     /// The seat that holds it, if one does.
     pub held_by: Option<Seat>,
     pub accepted: bool,
+    /// Everybody who could be asked was asked, and nobody has taken it.
+    pub alarm: bool,
+    /// The caller is gone and is to be called back: a task of the share that leads.
+    pub callback: Option<Callback>,
+    /// The same line has called before, and that contact has not ended.
+    pub repeat: Option<Repeat>,
+}
+
+/// A caller who is gone and is to be called back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Callback {
+    pub why: HangUp,
+    /// Its clock: when the caller was gone.
+    pub since: Timestamp,
+    /// The number to call, E.164; `None` when there is none. Where the decision says `quiet`, nothing may ring there.
+    pub number: Option<Name>,
+    /// What came of it; `None` while somebody has yet to call.
+    pub outcome: Option<CallbackOutcome>,
+}
+
+/// Another contact of the same line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Repeat {
+    /// The newest earlier contact of the line that had not ended.
+    pub earlier: ContactId,
+    /// The seat that held it when this one came: it is asked before the others.
+    pub held_by: Option<Seat>,
+    /// Until when that seat is asked alone; zero when that is over. The others see the offer meanwhile and may take it; it does not
+    /// ring for them yet.
+    pub until: Timestamp,
+}
+
+/// How a caller left, as the gateway says it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum HangUp {
+    /// The caller ended it.
+    #[default]
+    Caller = 0,
+    /// The line broke: no signal, an empty battery, a lost trunk.
+    LineDropped = 1,
+    /// Nobody spoke, and the line is gone.
+    Silent = 2,
+}
+
+impl HangUp {
+    pub const ALL: [Self; 3] = [Self::Caller, Self::LineDropped, Self::Silent];
+
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Caller => "hung up",
+            Self::LineDropped => "line dropped",
+            Self::Silent => "silent",
+        }
+    }
+}
+
+/// What came of calling a caller back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum CallbackOutcome {
+    /// The caller has come in again; that contact goes on with it.
+    CalledAgain = 0,
+    /// Spoken to, and help is needed: the contact goes on as any other.
+    HelpNeeded = 1,
+    /// Called as often as the room's rules ask, and nobody answered.
+    NoAnswer = 2,
+    /// Spoken to, and nobody needs help: shares that nobody has taken are closed as well.
+    NoHelpNeeded = 3,
+    /// There was no number to call.
+    NoNumber = 4,
+}
+
+impl CallbackOutcome {
+    pub const ALL: [Self; 5] = [Self::CalledAgain, Self::HelpNeeded, Self::NoAnswer, Self::NoHelpNeeded, Self::NoNumber];
+
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::CalledAgain => "called_again",
+            Self::HelpNeeded => "help_needed",
+            Self::NoAnswer => "no_answer",
+            Self::NoHelpNeeded => "no_help_needed",
+            Self::NoNumber => "no_number",
+        }
+    }
+
+    /// Nothing is left to do in the share that called back.
+    pub const fn is_final(self) -> bool {
+        !matches!(self, Self::HelpNeeded)
+    }
+}
+
+/// Why a screen is to ring for an offer that it already shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum AlertWhy {
+    /// Nobody in the room has taken it so far: every seat of the room is asked again.
+    Again = 0,
+    /// Everybody is asked at once, and the offer stands in alarm.
+    AllCall = 1,
+    /// It was shown before; now this room is asked.
+    YourTurn = 2,
 }
 
 /// Why an offer is on this screen.
@@ -186,6 +309,10 @@ pub enum Role {
     Neighbour = 2,
     /// A test or a drill; never on a live screen.
     Test = 3,
+    /// Nobody who is responsible is there or has taken it in time: everybody is asked.
+    AllCall = 4,
+    /// A seat of this room holds an earlier contact of the same line.
+    Repeat = 5,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -229,15 +356,20 @@ pub enum Ending {
     TestSunk = 2,
     /// The engine held all the contacts it can: the gateway rang the targets it was given, and no console was asked.
     Overflowed = 3,
+    /// The caller was gone before help was sent, and was called back, or could not be.
+    CalledBack = 4,
 }
 
 impl Ending {
+    pub const ALL: [Self; 4] = [Self::Closed, Self::Duplicate, Self::TestSunk, Self::Overflowed];
+
     pub const fn word(self) -> &'static str {
         match self {
             Self::Closed => "closed",
             Self::Duplicate => "duplicate",
             Self::TestSunk => "test_sunk",
             Self::Overflowed => "overflowed",
+            Self::CalledBack => "called_back",
         }
     }
 }
@@ -260,11 +392,24 @@ pub enum AskedWhy {
     NotShown = 5,
     /// The voice path to the room asked before failed.
     TargetFailed = 6,
+    /// Nobody has taken it within the longest wait, or nobody else is there: everybody is asked.
+    AllCall = 7,
+    /// A seat of the room holds an earlier contact of the same line.
+    Repeat = 8,
 }
 
 impl AskedWhy {
-    pub const ALL: [Self; 7] =
-        [Self::Declined, Self::EndOfChain, Self::Full, Self::NoSeat, Self::NoTake, Self::NotShown, Self::TargetFailed];
+    pub const ALL: [Self; 9] = [
+        Self::Declined,
+        Self::EndOfChain,
+        Self::Full,
+        Self::NoSeat,
+        Self::NoTake,
+        Self::NotShown,
+        Self::TargetFailed,
+        Self::AllCall,
+        Self::Repeat,
+    ];
 
     pub const fn word(self) -> &'static str {
         match self {
@@ -275,6 +420,8 @@ impl AskedWhy {
             Self::NoTake => "no_take",
             Self::NotShown => "not_shown",
             Self::TargetFailed => "target_failed",
+            Self::AllCall => "all_call",
+            Self::Repeat => "repeat",
         }
     }
 }
@@ -336,9 +483,27 @@ pub enum Fact {
         seat: Seat,
         reason: Box<str>,
     },
+    /// The caller is gone; `callback` when that makes a task of it.
     HungUp {
         at: Timestamp,
         contact: ContactId,
+        why: HangUp,
+        callback: bool,
+    },
+    /// What came of calling the caller back. What it closes is closed by facts of their own.
+    CalledBack {
+        at: Timestamp,
+        offer: OfferId,
+        seat: Seat,
+        outcome: CallbackOutcome,
+        reason: Box<str>,
+    },
+    /// The line of this contact has another contact that has not ended; `seat` holds that and is asked first.
+    Repeated {
+        at: Timestamp,
+        contact: ContactId,
+        earlier: ContactId,
+        seat: Option<Seat>,
     },
     Answered {
         at: Timestamp,
@@ -375,6 +540,8 @@ impl Fact {
             | Self::Declined { at, .. }
             | Self::Closed { at, .. }
             | Self::HungUp { at, .. }
+            | Self::CalledBack { at, .. }
+            | Self::Repeated { at, .. }
             | Self::Answered { at, .. }
             | Self::Ended { at, .. }
             | Self::State { at, .. }

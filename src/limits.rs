@@ -87,6 +87,12 @@ pub const SEGMENT_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
 pub const READ_ENTRIES_MAX: usize = 4_096;
 /// Bytes of table sets or of a checkpoint kept as one blob. The largest table set measured takes 139 MiB.
 pub const BLOB_BYTES_MAX: usize = 512 * 1024 * 1024;
+/// Checkpoints kept: the newest, and the one before it in case the newest cannot be read.
+pub const CHECKPOINTS_KEPT: usize = 2;
+/// Entries after which the next checkpoint is made: a restart reads about as many in half a second.
+pub const CHECKPOINT_ENTRIES: u64 = 100_000;
+/// How long after a checkpoint the next is made when entries are few.
+pub const CHECKPOINT_MICROS: u64 = 300_000_000;
 /// Rows one search returns.
 pub const QUERY_ROWS_MAX: usize = 10_000;
 /// Entries the searchable rows may be behind before they are made even while the disk is busy with commits.
@@ -98,6 +104,14 @@ pub const SESSIONS_MAX: usize = 4_096;
 
 /// How long a room's screens have to show an offer before the next room is asked as well: a dead screen must not cost the whole wait.
 pub const SHOWN_WAIT_MICROS_MAX: u64 = 5_000_000;
+/// How long an offer may wait before everybody who can be asked is asked, and it stands in alarm, whatever the rooms' own times are.
+pub const ALARM_WAIT_MICROS_MAX: u64 = 20_000_000;
+/// How often it rings again for an offer in alarm, and rooms are looked for that have come meanwhile.
+pub const ALARM_AGAIN_MICROS: u64 = 20_000_000;
+/// How long the seat that holds an earlier contact of the same line is asked alone.
+pub const REPEAT_WAIT_MICROS_MAX: u64 = 5_000_000;
+/// Earlier contacts of one line that are looked at for one that a person holds.
+pub const EARLIER_MAX: usize = 8;
 /// How long a room has to take an offer when the tables say nothing of it.
 pub const TAKE_MICROS_DEFAULT: u64 = 15_000_000;
 /// Contacts one room holds at once when the tables say nothing of it: no bound of its own.
@@ -106,8 +120,12 @@ pub const CAPACITY_DEFAULT: u32 = u32::MAX;
 pub const RECOVERY_WAIT_MICROS_MAX: u64 = 10_000_000;
 /// Rooms known by name: those of two table sets, the old and the new, and of decisions older than both.
 pub const ROOMS_MAX: usize = 2 * DISPATCHERS_MAX;
-/// Rooms one offer can be on the screens of: those of its chain and its neighbours.
-pub const VIEWERS_MAX: usize = CHAIN_MAX + NEIGHBOURS_MAX;
+/// Rooms asked for one offer beside its chain: its neighbours, the room of a repeat caller's dispatcher, an all-call.
+pub const CALLED_MAX: usize = NEIGHBOURS_MAX + 1 + ALL_CALL_MAX;
+/// Rooms outside chain and neighbours that an all-call reaches at once. More would be every screen of a country for one contact.
+pub const ALL_CALL_MAX: usize = 16;
+/// Rooms one offer can be on the screens of: those of its chain, its neighbours, and those asked beside them.
+pub const VIEWERS_MAX: usize = CHAIN_MAX + NEIGHBOURS_MAX + CALLED_MAX;
 /// Seats that ever signed in to one engine: each is a certificate that ops issued.
 pub const SEATS_MAX: usize = 65_536;
 /// Offers one seat can hold. No person handles more than a few; a load test's console plays many people.
@@ -171,6 +189,8 @@ pub const SEND_WINDOW_BYTES_MAX: usize = 512 * 1024;
 
 /// Entries the engine thread keeps while the store takes none, beside the store's own backlog. Beyond it the loss is declared.
 pub const PENDING_ENTRIES_MAX: usize = 262_144;
+/// Entries the journal may be behind while what it lost is written again; beyond it that waits, so that it is not lost anew.
+pub const HEAL_AHEAD_ENTRIES_MAX: u64 = 131_072;
 
 /// Connections of the HTTP door, those in their handshake included. Each serves one request at a time.
 pub const HTTP_CONNECTIONS_MAX: usize = 2_048;
@@ -278,6 +298,9 @@ const _: () = assert!(NEIGHBOURS_MAX >= 3 * 3, "three areas in doubt, three serv
 const _: () = assert!(TEXT_BYTES_MAX * 4 < FRAME_BYTES_MAX);
 const _: () = assert!(CHAIN_MAX >= 3, "responsible, one overflow, fallback");
 const _: () = assert!(COMMIT_ENTRIES_MAX <= ENGINE_QUEUE_MAX);
+const _: () = assert!(TAKE_MICROS_DEFAULT < ALARM_WAIT_MICROS_MAX, "the second of a chain is asked in turn before all are");
+const _: () = assert!(REPEAT_WAIT_MICROS_MAX + SHOWN_WAIT_MICROS_MAX < ALARM_WAIT_MICROS_MAX, "a repeat caller's own way is tried first");
+const _: () = assert!(LEASE_MICROS_MAX < ALARM_WAIT_MICROS_MAX, "a console that vanished is noticed before the alarm");
 const _: () = assert!(SHOWN_WAIT_MICROS_MAX < TAKE_MICROS_DEFAULT, "a dead screen is noticed before the wait is over");
 const _: () = assert!(RECOVERY_WAIT_MICROS_MAX >= LEASE_MICROS_MAX, "a seat that comes back within its lease finds its offers");
 const _: () = assert!(CHAIN_MAX <= 8, "which of a chain are asked is a byte of bits");
@@ -313,3 +336,4 @@ const _: () = assert!(HTTP_GATEWAYS_MAX < SESSIONS_MAX, "the gateways' and conso
 const _: () = assert!(HTTP_TABLES_MICROS_MAX < HTTP_CONNECTION_MICROS_MAX, "a publication ends before its connection does");
 const _: () = assert!(BLOB_BYTES_MAX as u64 / (HTTP_TABLES_MICROS_MAX / 1_000_000) < 5_000_000, "the largest set fits the time");
 const _: () = assert!(PARTITIONS_MAX <= u16::MAX as usize);
+const _: () = assert!(HEAL_AHEAD_ENTRIES_MAX < PENDING_ENTRIES_MAX as u64, "writing again what was lost is not the next loss");

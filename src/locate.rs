@@ -38,9 +38,14 @@ pub struct Located {
     /// The others it may belong to, most probable first.
     pub doubt: ArrayVec<Doubt, CANDIDATES_MAX>,
     pub place: Option<Placed>,
+    /// The overlays that hold the place, strongest first.
+    pub over: Overlays,
     pub water: Water,
     pub outside: bool,
 }
+
+/// Overlays at one place, as positions in [`Ground::overlays`].
+pub type Overlays = ArrayVec<u16, 16>;
 
 /// Another area the contact may belong to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,6 +118,7 @@ impl Located {
             probability: None,
             doubt: ArrayVec::new(),
             place: None,
+            over: Overlays::new(),
             water: Water::Land,
             outside: false,
         }
@@ -480,7 +486,7 @@ fn abroad(snapshot: &Snapshot, point: Point, country: Option<[u8; 2]>, located: 
     }
     if let Some(country) = country {
         decision.note(Discrepancy::ForeignPeer(country));
-        decision.because(Step::Foreign, name(core::str::from_utf8(&country).unwrap_or("??")));
+        decision.because(Step::Foreign, core::str::from_utf8(&country).ok().and_then(Name::new).unwrap_or_else(|| name("??")));
     }
 }
 
@@ -495,9 +501,8 @@ fn zone_marks(snapshot: &Snapshot, zone: Option<&Zone>, point: Point, now: Times
         mark(*flag);
     }
     let ground = &snapshot.tables.ground;
-    let mut over: ArrayVec<u16, 16> = ArrayVec::new();
-    ground.overlay_grid.members(point, &mut over);
-    for overlay in over.iter().filter_map(|at| ground.overlays.get(usize::from(*at))) {
+    ground.overlay_grid.members(point, &mut located.over);
+    for overlay in located.over.iter().filter_map(|at| ground.overlays.get(usize::from(*at))) {
         if !snapshot.hold(&overlay.hours, now) {
             continue;
         }
@@ -595,6 +600,6 @@ pub fn own_area(ground: &Ground, point: Point) -> Option<AreaIndex> {
     }
 }
 
-fn name(word: &str) -> Name {
-    Name::new(word).unwrap_or_default()
+fn name(word: &'static str) -> Name {
+    Name::of_word(word)
 }

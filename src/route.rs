@@ -5,9 +5,11 @@
 
 use arrayvec::ArrayVec;
 
-use crate::classify::{Classification, classify};
+use crate::classify::{Classification, classify_into};
 use crate::contact::{Contact, Oddity};
-use crate::decision::{Assigned, AssignedRecord, Decision, DecisionRecord, Discrepancy, DispatcherIndex, Neighbour, NeighbourRecord, Step};
+use crate::decision::{
+    Assigned, AssignedRecord, Caller, Decision, DecisionRecord, Discrepancy, DispatcherIndex, Neighbour, NeighbourRecord, Step,
+};
 use crate::limits::SERVICES_MAX;
 use crate::locate::{Located, Water, is_near_sea, locate};
 use crate::service::Service;
@@ -22,30 +24,37 @@ use crate::units::{Name, Timestamp};
 /// # Cost
 /// About one look-up in the ground plus the words, if there are any. No allocation, no lock.
 pub fn route(snapshot: &Snapshot, contact: &Contact, now: Timestamp) -> Decision {
+    let mut decision = Decision::blank(snapshot.tables.version, snapshot.number);
+    decide(snapshot, contact, now, &mut decision);
+    decision
+}
+
+/// Fills in a blank decision where it stands: moving its 1.6 KB about takes longer than the look-up.
+fn decide(snapshot: &Snapshot, contact: &Contact, now: Timestamp, decision: &mut Decision) {
     let tables = &*snapshot.tables;
-    let mut decision = Decision::blank(tables.version, snapshot.number);
     // First what could not be read, so that it is never cut off by later notes.
-    note_oddities(contact, &mut decision);
+    note_oddities(contact, decision);
     // What is needed, before where: words of the sea decide what water means.
-    let heard = classify(contact, &tables.words);
-    let located = locate(snapshot, contact, heard.sea_words, now, &mut decision);
+    let mut heard = Classification::default();
+    classify_into(&mut heard, contact, &tables.words);
+    let located = locate(snapshot, contact, heard.sea_words, now, decision);
     // A test is decided like any other contact, and then shown to nobody.
-    decision.test = heard.test_urn || is_test_line(tables, contact, now);
-    note_evidence(tables, contact, &heard, &mut decision);
+    let is_test_phone = note_caller(tables, contact, now, decision);
+    decision.test = heard.test_urn || is_test_phone;
+    note_evidence(tables, contact, &heard, decision);
     if decision.test {
         decision.note(Discrepancy::TestCall);
         decision.because(Step::Test, Name::default());
-        return decision;
+        return;
     }
     decision.priority = Some(heard.priority);
-    for service in needed(tables, &heard, &located, &mut decision) {
-        assign(snapshot, service, &heard, &located, now, &mut decision);
+    for service in needed(tables, &heard, &located, decision) {
+        assign(snapshot, service, &heard, &located, now, decision);
     }
     // After the services, because a neighbour is told per service it would have.
-    name_neighbours(tables, &located, &mut decision);
-    seat_wishes(tables, contact, &heard, &mut decision);
-    compare_dialled(&heard, &mut decision);
-    decision
+    name_neighbours(tables, &located, decision);
+    seat_wishes(tables, contact, &heard, decision);
+    compare_dialled(&heard, decision);
 }
 
 fn note_oddities(contact: &Contact, decision: &mut Decision) {
@@ -64,9 +73,14 @@ fn note_oddities(contact: &Contact, decision: &mut Decision) {
     }
 }
 
-fn is_test_line(tables: &Tables, contact: &Contact, now: Timestamp) -> bool {
-    let line = contact.line.as_deref().and_then(|line| tables.identities.line(line, now));
-    line.is_some_and(|row| row.class == LineClass::Test)
+/// Who can be called back, and whether another contact of the line is the same caller. True for a test phone.
+fn note_caller(tables: &Tables, contact: &Contact, now: Timestamp, decision: &mut Decision) -> bool {
+    let Some(line) = contact.line.as_deref() else { return false };
+    let (row, number) = tables.identities.caller(line, now);
+    let class = row.map(|row| row.class);
+    let is_shared = matches!(class, Some(LineClass::Centre | LineClass::Panel | LineClass::Pilot)) || contact.door.is_third_party();
+    decision.caller = number.and_then(|number| Name::new(&number)).map(|number| Caller { number, links: !is_shared });
+    class == Some(LineClass::Test)
 }
 
 /// What the evidence was, into the reasons; what was missing, into the discrepancies.
@@ -77,10 +91,10 @@ fn note_evidence(tables: &Tables, contact: &Contact, heard: &Classification, dec
         decision.because(Step::Word, *term);
     }
     if let Some(urn) = heard.urn {
-        decision.because(Step::Urn, Name::new(urn.word()).unwrap_or_default());
+        decision.because(Step::Urn, Name::of_word(urn.word()));
     }
     if let (Some(DialledMeaning::Hint(service)), true) = (heard.dialled, heard.types.is_empty()) {
-        decision.because(Step::Dialled, Name::new(service.word()).unwrap_or_default());
+        decision.because(Step::Dialled, Name::of_word(service.word()));
     }
     if heard.words_cut {
         decision.note(Discrepancy::InputCut);
@@ -112,7 +126,7 @@ fn needed(tables: &Tables, heard: &Classification, located: &Located, decision: 
     let mut services = ArrayVec::new();
     if has_evidence(heard) || at_sea {
         services = heard.services(&tables.plans, area, at_sea);
-        decision.because(Step::Plan, services.first().and_then(|service| Name::new(service.word())).unwrap_or_default());
+        decision.because(Step::Plan, services.first().map(|service| Name::of_word(service.word())).unwrap_or_default());
     }
     if services.is_empty() {
         // Nothing known of what is needed: the area's answering room asks.
@@ -192,9 +206,8 @@ fn overlay_room(
     decision: &mut Decision,
 ) -> Option<DispatcherIndex> {
     let ground = &snapshot.tables.ground;
-    let mut over: ArrayVec<u16, 16> = ArrayVec::new();
-    ground.overlay_grid.members(located.place?.point, &mut over);
-    let overlay = over
+    let overlay = located
+        .over
         .iter()
         .filter_map(|at| ground.overlays.get(usize::from(*at)))
         .find(|overlay| overlay.dispatcher.is_some() && overlay.services.contains(service) && snapshot.hold(&overlay.hours, now))?;
@@ -298,5 +311,6 @@ pub fn record(tables: &Tables, decision: &Decision) -> DecisionRecord {
         interpreter: decision.interpreter,
         text: decision.text,
         quiet: decision.quiet,
+        caller: decision.caller,
     }
 }

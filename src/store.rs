@@ -16,8 +16,9 @@ use core::fmt;
 use thiserror::Error;
 
 use crate::journal::chain::{Anchor, Break, Verified};
-use crate::journal::entry::{Entry, Hole};
+use crate::journal::entry::{Entry, Hole, Removal};
 use crate::limits::{COMMIT_BYTES_MAX, COMMIT_ENTRIES_MAX, ENTRY_BYTES_MAX, PARTITIONS_MAX};
+use crate::units::Timestamp;
 
 /// The home of a contact's entries; below [`PARTITIONS_MAX`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -264,10 +265,21 @@ pub struct Page {
     pub entries: Vec<Entry>,
     /// Losses declared within this stretch.
     pub holes: Vec<Hole>,
+    /// Removals of older entries, with the numbers they stand under.
+    pub removals: Vec<(u64, Removal)>,
     /// Where the chain does not hold. An altered entry is left out of `entries`; the ones after it are there.
     pub breaks: Vec<Break>,
     /// Where to read on; `None` at the end of what is held.
     pub next_seq: Option<u64>,
+    /// The chain after the last of these; `None` when there are none, or when it is not known.
+    pub end: Option<Anchor>,
+}
+
+impl Page {
+    /// Nothing was read.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.holes.is_empty() && self.removals.is_empty() && self.breaks.is_empty()
+    }
 }
 
 /// Figures of a store, for metrics and alarms. Counters never go back within a process.
@@ -301,6 +313,45 @@ impl fmt::Display for BlobName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
+}
+
+/// What a restart needs of a partition up to one entry: beside the journal, made from it, and never trusted further than it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// The entry it was made at, and the chain there.
+    pub anchor: Anchor,
+    /// The oldest entry that something alive in it speaks of; the one after `anchor` when nothing does.
+    pub needed_from_seq: u64,
+    pub bytes: Vec<u8>,
+}
+
+/// The oldest entries, as far as they may be removed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Removable {
+    /// The last entry that may go, and the chain there; `None` when nothing may.
+    pub before: Option<Anchor>,
+    pub segment_count: u32,
+    pub byte_count: u64,
+    /// Why what comes after it stays.
+    pub kept: KeptWhy,
+}
+
+/// Why old entries are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum KeptWhy {
+    #[error("entry {seq} is needed: a contact that has not ended began with it, or a restart reads from it")]
+    Needed { seq: u64 },
+    #[error("the file in use is never removed")]
+    Newest,
+    #[error("there is no checkpoint yet: a restart reads everything; an engine makes one within minutes")]
+    NoCheckpoint,
+    #[error("the searchable rows do not show entry {seq} yet")]
+    NotShown { seq: u64 },
+    #[error("another partition has entries in the same file")]
+    OtherPartition,
+    #[error("the next file is young enough to be kept")]
+    Young,
 }
 
 /// The port. Only [`append`](Store::append) and [`health`](Store::health) are for the engine's thread; the others wait for the disk.
@@ -341,6 +392,49 @@ pub trait Store: Send + Sync {
     /// It is damaged or cannot be read.
     fn blob(&self, name: BlobName) -> Result<Option<Vec<u8>>, StoreError>;
 
+    /// Keeps a checkpoint, durably when it returns, and removes all but the newest [`crate::limits::CHECKPOINTS_KEPT`].
+    ///
+    /// # Errors
+    /// Too long, or the disk failed; those kept before are still there.
+    fn put_checkpoint(&self, partition: Partition, checkpoint: &Checkpoint) -> Result<(), StoreError>;
+
+    /// The entries that checkpoints were made at, the newest first.
+    ///
+    /// # Errors
+    /// They cannot be listed.
+    fn checkpoints(&self, partition: Partition) -> Result<Vec<u64>, StoreError>;
+
+    /// The checkpoint made at `seq`, whole, and of this journal: the chain passes through its anchor.
+    ///
+    /// # Errors
+    /// It is damaged, of another journal, or cannot be read. The journal can.
+    fn checkpoint(&self, partition: Partition, seq: u64) -> Result<Checkpoint, StoreError>;
+
+    /// Which of the oldest entries may be removed: whole files whose newest entry is older than `older_than`, and that no contact
+    /// alive, no checkpoint and no searchable row needs.
+    ///
+    /// # Errors
+    /// The disk failed.
+    fn removable(&self, partition: Partition, older_than: Timestamp) -> Result<Removable, StoreError>;
+
+    /// Removes them. The journal must hold a [`Removal`] that says so.
+    ///
+    /// # Errors
+    /// The disk failed; what is left can be removed again.
+    fn remove(&self, partition: Partition, before: Anchor) -> Result<(), StoreError>;
+
+    /// The names of all blobs, in order.
+    ///
+    /// # Errors
+    /// The disk failed.
+    fn blob_names(&self) -> Result<Vec<BlobName>, StoreError>;
+
+    /// Removes a blob, unless somebody put it, or put it again, at `since` or later; true when it is gone.
+    ///
+    /// # Errors
+    /// The disk failed.
+    fn remove_blob_untouched(&self, name: BlobName, since: Timestamp) -> Result<bool, StoreError>;
+
     fn health(&self) -> Health;
 }
 
@@ -354,6 +448,12 @@ pub enum StoreError {
     BlobDamaged { name: BlobName },
     #[error("the store refused {name}: {got} bytes, at most {most}")]
     BlobTooLong { name: BlobName, most: usize, got: usize },
+    #[error("the checkpoint of entry {seq} is of another journal: the chain does not pass through it")]
+    CheckpointAstray { seq: u64 },
+    #[error("the checkpoint of entry {seq} is damaged")]
+    CheckpointDamaged { seq: u64 },
+    #[error("the store refused a checkpoint: {got} bytes, at most {most}")]
+    CheckpointTooLong { most: usize, got: usize },
     #[error("the store has ended")]
     Closed,
     #[error("the disk failed to {doing}: {cause}")]
@@ -379,7 +479,6 @@ impl StoreError {
 mod tests {
     use super::*;
     use crate::journal::chain::ChainHash;
-    use crate::units::Timestamp;
 
     fn claim() -> Claim {
         let head = Anchor { seq: 0, hash: ChainHash::genesis(0) };

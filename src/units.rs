@@ -32,6 +32,16 @@ impl Timestamp {
     pub const fn micros_since(self, earlier: Self) -> u64 {
         self.unix_micros.saturating_sub(earlier.unix_micros)
     }
+
+    /// Days since 1970, UTC.
+    pub const fn day(self) -> u64 {
+        self.unix_micros / 86_400_000_000
+    }
+
+    /// Midnight UTC of a day.
+    pub const fn of_day(day: u64) -> Self {
+        Self { unix_micros: day.saturating_mul(86_400_000_000) }
+    }
 }
 
 /// A probability in parts per million: 0 to 1,000,000. Integers, so that every machine computes the same decision.
@@ -49,7 +59,14 @@ impl Ppm {
 
     /// `part` of `whole` as a probability; zero when `whole` is zero.
     pub const fn ratio(part: u64, whole: u64) -> Self {
-        if whole == 0 { Self::ZERO } else { Self((part as u128 * 1_000_000 / whole as u128) as u32) }
+        if whole == 0 {
+            return Self::ZERO;
+        }
+        // A division of 128 bits takes as long as a look-up.
+        match part.checked_mul(1_000_000) {
+            Some(scaled) => Self((scaled / whole) as u32),
+            None => Self((part as u128 * 1_000_000 / whole as u128) as u32),
+        }
     }
 
     pub fn as_f64(self) -> f64 {
@@ -71,6 +88,13 @@ impl Name {
     pub fn new(text: &str) -> Option<Self> {
         let fine = !text.is_empty() && text.bytes().all(|b| b.is_ascii_graphic());
         if fine { ArrayString::from(text).ok().map(Self) } else { None }
+    }
+
+    /// A word of the code's own, which needs no reading byte by byte; nothing when it is too long.
+    #[inline]
+    pub fn of_word(word: &'static str) -> Self {
+        debug_assert!(Self::new(word).is_some(), "{word:?} is no name");
+        ArrayString::from(word).map(Self).unwrap_or_default()
     }
 
     pub fn as_str(&self) -> &str {
@@ -119,5 +143,24 @@ impl fmt::Display for TablesVersion {
 impl fmt::Debug for TablesVersion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ratio_is_the_same_by_short_and_by_long_division() {
+        let bound = u64::MAX / 1_000_000;
+        for (part, whole) in [(1, 3), (bound, bound), (bound + 1, bound + 1), (bound + 7, u64::MAX), (5, 0)] {
+            let slow = (u128::from(part) * 1_000_000).checked_div(u128::from(whole)).unwrap_or(0);
+            assert_eq!(u128::from(Ppm::ratio(part, whole).0), slow, "{part} of {whole}");
+        }
+    }
+
+    #[test]
+    fn a_word_of_the_code_is_the_name_it_reads() {
+        assert_eq!(Some(Name::of_word("civil_defence")), Name::new("civil_defence"));
     }
 }

@@ -4,7 +4,7 @@
 //! late generator makes the figures worse and never better.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
@@ -23,6 +23,10 @@ struct Slot {
     marks: AtomicU64,
     /// The random half of the first id that was promised for it; 0 before that.
     id: AtomicU64,
+    /// Microseconds from due to the first console; 0 before that.
+    console_us: AtomicU32,
+    /// Screens of seats that are there and show it now.
+    screens: AtomicU32,
 }
 
 /// What can be true of a contact; each is a bit. From bit 16 on: a bit for each service that accepted.
@@ -30,6 +34,7 @@ struct Slot {
 #[repr(u8)]
 pub enum Mark {
     Sent = 0,
+    /// Its gateway heard at least one target with an address.
     Targets = 1,
     Durable = 2,
     Overdue = 3,
@@ -69,6 +74,8 @@ pub struct Events {
     pub offers: AtomicU64,
     /// Takes of ours that another seat had won.
     pub lost_takes: AtomicU64,
+    /// Contacts that a seat held and lost: it was silent beyond its lease, or its session broke.
+    pub lost_holds: AtomicU64,
     /// Commands refused because a bound was reached, and said again.
     pub full_commands: AtomicU64,
     /// Commands refused for another reason.
@@ -78,6 +85,14 @@ pub struct Events {
     /// Ends and acceptances heard once more, as after a reconnect.
     pub told_again: AtomicU64,
     pub sessions: AtomicU64,
+    /// Answers that named no target with an address.
+    pub unusable: AtomicU64,
+    /// What gateways said after a contact: a second copy, a fix, a hang-up.
+    pub copies_said: AtomicU64,
+    pub fixes_said: AtomicU64,
+    pub hang_ups_said: AtomicU64,
+    /// Those that a full client kept from being said.
+    pub later_unsaid: AtomicU64,
     /// Messages about contacts that are not of this run.
     pub strangers: AtomicU64,
     /// Nanoseconds since the start when the last contact ended.
@@ -117,7 +132,10 @@ pub struct Board {
     /// The first so many contacts are sent one at a time; their latencies are kept one by one.
     alone: Box<[[AtomicU64; 3]]>,
     histograms: [Mutex<Histogram<u64>>; Step::ALL.len()],
-    endings: [AtomicU64; 4],
+    /// Due to console, since somebody last looked.
+    recent: Mutex<Histogram<u64>>,
+    /// By the ending's number; room for endings yet to come.
+    endings: [AtomicU64; 16],
     pub events: Events,
     pub duplicates: Duplicates,
     /// The engine may die in this run, and offers that nobody was promised with it.
@@ -142,6 +160,7 @@ impl Board {
             slots: (0..count_max).map(|_| Slot::default()).collect(),
             alone: (0..alone_count).map(|_| Default::default()).collect(),
             histograms: std::array::from_fn(|_| Mutex::new(histogram())),
+            recent: Mutex::new(histogram()),
             endings: Default::default(),
             events,
             duplicates: Duplicates::default(),
@@ -179,6 +198,10 @@ impl Board {
         self.sent_count().saturating_sub(durable)
     }
 
+    pub fn durable_count(&self) -> u64 {
+        self.durable_count.load(Ordering::Relaxed)
+    }
+
     pub fn ending_count(&self, ending: Ending) -> u64 {
         self.endings.get(ending as usize).map_or(0, |count| count.load(Ordering::Relaxed))
     }
@@ -212,6 +235,40 @@ impl Board {
 
     pub fn histogram(&self, step: Step) -> Histogram<u64> {
         self.histograms[step as usize].lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Of the contacts shown since the last call: p50 and p99 of due to console, in nanoseconds. `None` when there were none.
+    pub fn take_recent(&self) -> Option<[u64; 2]> {
+        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        let seen = (!recent.is_empty()).then(|| [0.5, 0.99].map(|quantile| recent.value_at_quantile(quantile)));
+        recent.reset();
+        seen
+    }
+
+    /// Of the contacts that were due in these nanoseconds: how many there are, and how many reached no console before the end.
+    pub fn due_within(&self, from: u64, until: u64) -> (u64, u64) {
+        let (mut due_count, mut waited) = (0, 0);
+        for slot in &self.slots {
+            let due = slot.due.load(Ordering::Relaxed);
+            if due >= from && due < until && slot.marks.load(Ordering::Relaxed) & 1 << Mark::Sent as u8 != 0 {
+                due_count += 1;
+                let took = u64::from(slot.console_us.load(Ordering::Relaxed)) * 1_000;
+                waited += u64::from(took == 0 || due + took >= until);
+            }
+        }
+        (due_count, waited)
+    }
+
+    /// It came onto the screen of a seat, or went from one.
+    pub fn on_screen(&self, index: usize, comes: bool) {
+        let Some(slot) = self.slots.get(index) else { return };
+        let change = |count: u32| Some(if comes { count.saturating_add(1) } else { count.saturating_sub(1) });
+        let _ = slot.screens.fetch_update(Ordering::Relaxed, Ordering::Relaxed, change);
+    }
+
+    /// A seat that is there shows it now.
+    pub fn is_on_a_screen(&self, index: usize) -> bool {
+        self.slots.get(index).is_some_and(|slot| slot.screens.load(Ordering::Relaxed) > 0)
     }
 
     /// Nanoseconds from due to `step` of a contact that was sent alone.
@@ -256,6 +313,10 @@ impl Board {
     fn step(&self, index: usize, step: Step, now: u64) {
         let Some(slot) = self.slots.get(index) else { return };
         let took = now.saturating_sub(slot.due.load(Ordering::Relaxed)).max(1);
+        if step == Step::Console {
+            slot.console_us.store(u32::try_from(took / 1_000).unwrap_or(u32::MAX).max(1), Ordering::Relaxed);
+            self.recent.lock().unwrap_or_else(PoisonError::into_inner).saturating_record(took);
+        }
         match self.alone.get(index) {
             Some(alone) => {
                 if let Some(place) = alone_place(step).and_then(|place| alone.get(place)) {
@@ -266,7 +327,12 @@ impl Board {
         }
     }
 
-    pub fn targets(&self, index: usize, now: u64) {
+    /// `usable`: at least one of them has an address.
+    pub fn targets(&self, index: usize, usable: bool, now: u64) {
+        if !usable {
+            self.events.unusable.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
         let _ = self.events.first_targets.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
         if self.mark(index, Mark::Targets) {
             self.step(index, Step::Targets, now);
@@ -380,6 +446,38 @@ mod tests {
             board.duplicates.count()
         };
         assert_eq!((duplicates(true, false), duplicates(true, true), duplicates(false, false)), (0, 1, 1));
+    }
+
+    #[test]
+    fn an_answer_without_a_target_is_no_answer() {
+        let board = Board::new(1, 0, false);
+        board.sending(0, 0);
+        board.targets(0, false, 5);
+        assert_eq!((board.count(Mark::Targets, 0), board.events.unusable.load(Ordering::Relaxed)), (0, 1));
+        board.targets(0, true, 9);
+        assert_eq!(board.count(Mark::Targets, 0), 1);
+    }
+
+    #[test]
+    fn contacts_due_in_a_stall_that_waited_for_its_end_are_counted() {
+        let board = Board::new(3, 0, false);
+        for (index, due) in [100_000, 200_000, 900_000].into_iter().enumerate() {
+            board.sending(index, due);
+        }
+        board.offered(0, ContactId(1), true, NOW, 150_000);
+        board.offered(1, ContactId(2), true, NOW, 600_000);
+        assert_eq!(board.due_within(50_000, 500_000), (2, 1));
+    }
+
+    #[test]
+    fn a_contact_is_seen_while_one_screen_shows_it() {
+        let board = Board::new(1, 0, false);
+        board.on_screen(0, true);
+        board.on_screen(0, true);
+        board.on_screen(0, false);
+        assert!(board.is_on_a_screen(0));
+        board.on_screen(0, false);
+        assert!(!board.is_on_a_screen(0));
     }
 
     #[test]

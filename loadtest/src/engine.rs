@@ -108,12 +108,10 @@ pub struct Process {
 impl Process {
     /// Starts it and waits until it is ready. Blocks.
     pub fn start(command: &mut Command, log: &Path) -> Result<Self> {
-        let append = fs::OpenOptions::new().create(true).append(true).open(log).with_context(|| format!("writing {}", log.display()))?;
         let program = command.get_program().to_owned();
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(append);
-        let mut child = command.spawn().with_context(|| format!("starting {}", program.display()))?;
-        let lines = lines_of(&mut child)?;
-        let started = Self::ready(&lines).with_context(|| format!("{} did not become ready:\n{}", program.display(), tail(log)));
+        let (mut child, lines) = Self::spawn(command, log)?;
+        let started =
+            Self::ready(&lines, READY_WAIT).with_context(|| format!("{} did not become ready:\n{}", program.display(), tail(log)));
         match started {
             Ok((addr, ready)) => Ok(Self { child, addr, ready }),
             Err(error) => {
@@ -124,18 +122,43 @@ impl Process {
         }
     }
 
-    fn ready(lines: &Receiver<String>) -> Result<(SocketAddr, String)> {
-        let until = Instant::now() + READY_WAIT;
+    /// Starts it and kills it after so long. True when it had not become ready. Blocks.
+    pub fn start_and_kill(command: &mut Command, log: &Path, within: Duration) -> Result<bool> {
+        let (mut child, lines) = Self::spawn(command, log)?;
+        let ready = Self::ready(&lines, within).is_ok();
+        child.kill().context("killing a starting engine")?;
+        child.wait().context("waiting for a killed engine")?;
+        Ok(!ready)
+    }
+
+    fn spawn(command: &mut Command, log: &Path) -> Result<(Child, Receiver<String>)> {
+        let append = fs::OpenOptions::new().create(true).append(true).open(log).with_context(|| format!("writing {}", log.display()))?;
+        let program = command.get_program().to_owned();
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(append);
+        let mut child = command.spawn().with_context(|| format!("starting {}", program.display()))?;
+        let lines = lines_of(&mut child)?;
+        Ok((child, lines))
+    }
+
+    fn ready(lines: &Receiver<String>, within: Duration) -> Result<(SocketAddr, String)> {
+        let until = Instant::now() + within;
         loop {
             let line = match lines.recv_timeout(until.saturating_duration_since(Instant::now())) {
                 Ok(line) => line,
-                Err(RecvTimeoutError::Timeout) => bail!("nothing within {READY_WAIT:?}"),
+                Err(RecvTimeoutError::Timeout) => bail!("nothing within {within:?}"),
                 Err(RecvTimeoutError::Disconnected) => bail!("it ended"),
             };
             if let Some(addr) = line.strip_prefix("ready ").and_then(|rest| field(rest, "quic")) {
                 return Ok((addr.parse().with_context(|| format!("reading {line:?}"))?, line));
             }
         }
+    }
+
+    /// SIGSTOP or SIGCONT: what a machine does that has no core to give. Blocks until the signal is sent.
+    pub fn freeze(&self, stop: bool) -> Result<()> {
+        let signal = if stop { "-STOP" } else { "-CONT" };
+        let told = Command::new("kill").arg(signal).arg(self.child.id().to_string()).status().context("running kill")?;
+        if told.success() { Ok(()) } else { bail!("kill {signal} of the engine: {told}") }
     }
 
     /// SIGKILL, and waits until it is gone.
@@ -228,6 +251,8 @@ pub struct Engine {
     pub state: PathBuf,
     certs: PathBuf,
     log: PathBuf,
+    /// How long the last start took until the doors were open.
+    pub start_took: Duration,
 }
 
 impl Engine {
@@ -241,6 +266,7 @@ impl Engine {
             state: folder.join("state"),
             certs: certs.folder.clone(),
             log: folder.join("engine.log"),
+            start_took: Duration::ZERO,
         };
         engine.start_again()?;
         Ok(engine)
@@ -256,11 +282,26 @@ impl Engine {
             state: folder.join("state"),
             certs: PathBuf::new(),
             log: PathBuf::new(),
+            start_took: Duration::ZERO,
         }
     }
 
     /// On the same folder and the same port as before. Blocks.
     pub fn start_again(&mut self) -> Result<()> {
+        let began = Instant::now();
+        let process = Process::start(&mut self.command(), &self.log)?;
+        self.start_took = began.elapsed();
+        self.addr = process.addr;
+        self.process = Some(process);
+        Ok(())
+    }
+
+    /// Starts it and kills it after so long, ready or not. True when it was not ready. Blocks.
+    pub fn start_and_kill(&mut self, within: Duration) -> Result<bool> {
+        Process::start_and_kill(&mut self.command(), &self.log, within)
+    }
+
+    fn command(&self) -> Command {
         let mut command = Command::new(&self.binary);
         command.arg("serve").arg("--listen").arg(self.addr.to_string());
         command.arg("--state").arg(&self.state).arg("--certs").arg(&self.certs);
@@ -270,10 +311,7 @@ impl Engine {
         if std::env::var_os("RUST_LOG").is_none() {
             command.env("RUST_LOG", "najda=warn");
         }
-        let process = Process::start(&mut command, &self.log)?;
-        self.addr = process.addr;
-        self.process = Some(process);
-        Ok(())
+        command
     }
 
     pub fn process(&self) -> Option<&Process> {

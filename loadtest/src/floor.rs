@@ -7,13 +7,13 @@
 //! The relay is to the engine what a pipe is to a post office: the same transport, runtime and placement, and nothing in between.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{Seek, Write};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use najda::client::transport::{provider, transport};
 use najda::client::{ALPN_CONSOLE, ALPN_GATEWAY, Identity};
 use najda::edge::tls;
@@ -23,8 +23,6 @@ use tokio::sync::Mutex;
 
 /// Bytes of the message that is relayed.
 pub const MESSAGE_BYTES: usize = 200;
-/// Bytes of an entry that is written bare: about what the journal keeps of one small fact.
-pub const ENTRY_BYTES: usize = 300;
 
 // --- the relay's side ---
 
@@ -104,23 +102,48 @@ async fn open(addr: SocketAddr, identity: &Identity, alpn: &[u8]) -> Result<((En
     Ok(((endpoint, connection), send, recv))
 }
 
-/// Nanoseconds of each of `count` writes of [`ENTRY_BYTES`] to the end of a file in `folder`, each on the disk before the next.
-/// Blocks.
-pub fn bare_commits(folder: &Path, count: usize) -> Result<Vec<u64>> {
-    let path = folder.join("bare-commits");
-    let mut file = File::create(&path).with_context(|| format!("writing {}", path.display()))?;
-    let mut took = Vec::with_capacity(count);
-    for _ in 0..count {
+/// A file beside the journal, of its size and on the disk already, that one entry after another is written into.
+pub struct BareCommits {
+    file: File,
+    path: PathBuf,
+    entry: Vec<u8>,
+}
+
+/// Bytes of the file: more than any run of commits writes.
+const FILE_BYTES: usize = 4 * 1024 * 1024;
+
+impl BareCommits {
+    /// `entry_bytes`: of each commit. Blocks.
+    pub fn make(folder: &Path, entry_bytes: usize) -> Result<Self> {
+        let path = folder.join("bare-commits");
+        let mut file = File::create(&path).with_context(|| format!("writing {}", path.display()))?;
+        // Written and not only reserved: a journal that has been used before grows into blocks it has.
+        file.write_all(&vec![0; FILE_BYTES])?;
+        file.sync_all()?;
+        file.rewind()?;
+        Ok(Self { file, path, entry: vec![7; entry_bytes.clamp(1, FILE_BYTES / 4)] })
+    }
+
+    pub fn entry_bytes(&self) -> usize {
+        self.entry.len()
+    }
+
+    /// Nanoseconds of one write and its fdatasync. Blocks.
+    pub fn once(&mut self) -> Result<u64> {
+        if self.file.stream_position()? as usize + self.entry.len() > FILE_BYTES {
+            self.file.rewind()?;
+        }
         let began = Instant::now();
-        file.write_all(&[7; ENTRY_BYTES])?;
-        file.sync_data()?;
-        took.push(began.elapsed().as_nanos() as u64);
+        self.file.write_all(&self.entry)?;
+        self.file.sync_data()?;
+        Ok(began.elapsed().as_nanos() as u64)
     }
-    std::fs::remove_file(path)?;
-    if took.is_empty() {
-        bail!("nothing was written");
+}
+
+impl Drop for BareCommits {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.path);
     }
-    Ok(took)
 }
 
 /// The value below which a share of them lies; 0 of none.
@@ -145,10 +168,12 @@ mod tests {
     }
 
     #[test]
-    fn a_bare_commit_takes_time_and_leaves_nothing_behind() {
+    fn a_bare_commit_takes_time_grows_no_file_and_leaves_nothing_behind() {
         let folder = crate::engine::Folder::make(None).unwrap();
-        let took = bare_commits(&folder.path, 3).unwrap();
-        assert!(took.len() == 3 && took.iter().all(|nanos| *nanos > 0));
+        let mut commits = BareCommits::make(&folder.path, 700).unwrap();
+        assert!((0..3).all(|_| commits.once().unwrap() > 0));
+        assert_eq!(commits.file.metadata().unwrap().len() as usize, FILE_BYTES);
+        drop(commits);
         assert_eq!(std::fs::read_dir(&folder.path).unwrap().count(), 0);
     }
 

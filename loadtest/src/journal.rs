@@ -3,7 +3,7 @@
 //! Gateways can only tell what they were told. The journal shows what was promised to nobody, and whether its decisions come out the
 //! same again.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ use serde::Serialize;
 
 use crate::callers::Callers;
 
-/// What was found. Everything below `contacts` ought to be zero, but `replayed`.
+/// What was found. Everything from `differing` to `sent_missing` ought to be zero.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct JournalReport {
     pub facts: u64,
@@ -47,14 +47,25 @@ pub struct JournalReport {
     pub durable_missing: u64,
     /// Contacts that were sent and are not there.
     pub sent_missing: u64,
+    /// Why one more room was asked, and how often.
+    pub asked: BTreeMap<&'static str, u64>,
+    /// Which, and how often.
+    pub asked_rooms: BTreeMap<String, u64>,
+    /// Taken by a room that is not responsible.
+    pub taken_elsewhere: u64,
 }
 
 impl JournalReport {
     /// What is wrong with the run, in words.
     pub fn defects(&self) -> Vec<String> {
+        self.defects_but_for(0)
+    }
+
+    /// As [`Self::defects`], where so many contacts were still waiting at a staffed desk when the engine ended.
+    pub fn defects_but_for(&self, waiting: u64) -> Vec<String> {
         let found = [
             (self.differing, "decisions differ when they are made again from the journal"),
-            (self.unended, "contacts have no end in the journal"),
+            (self.unended.saturating_sub(waiting), "contacts have no end in the journal"),
             (self.ended_twice, "contacts end twice in the journal"),
             (self.same_key_twice, "contacts are in the journal as two"),
             (self.accepted_twice, "shares are accepted twice in the journal"),
@@ -83,6 +94,7 @@ pub struct Book<'a> {
     /// By the engine's id; what is not of this run has no number.
     by_id: HashMap<ContactId, Option<usize>>,
     accepted: HashMap<OfferId, u8>,
+    responsible: HashMap<OfferId, DispatcherId>,
     tables: HashMap<TablesVersion, Option<Arc<Tables>>>,
     report: JournalReport,
 }
@@ -90,7 +102,8 @@ pub struct Book<'a> {
 impl<'a> Book<'a> {
     pub fn new(callers: &'a Callers, contact_count: usize) -> Self {
         let rows = vec![Row::default(); contact_count];
-        Self { callers, rows, by_id: HashMap::new(), accepted: HashMap::new(), tables: HashMap::new(), report: JournalReport::default() }
+        let (by_id, accepted, responsible, tables) = Default::default();
+        Self { callers, rows, by_id, accepted, responsible, tables, report: JournalReport::default() }
     }
 
     /// Takes the next fact; `tables` reads a table set by its version.
@@ -104,6 +117,9 @@ impl<'a> Book<'a> {
                 if let Some(row) = index.and_then(|index| self.rows.get_mut(index)) {
                     row.arrivals = row.arrivals.saturating_add(1);
                 }
+                for assigned in &decision.services {
+                    self.responsible.insert(OfferId { contact: contact.id, service: assigned.service }, assigned.dispatcher);
+                }
                 self.replay(contact, decision, states, tables);
             }
             Fact::Ended { contact, .. } => match self.by_id.get(contact) {
@@ -115,6 +131,14 @@ impl<'a> Book<'a> {
                 Some(None) => {}
                 None => self.report.strangers += 1,
             },
+            Fact::Asked { dispatcher, why, .. } => {
+                *self.report.asked.entry(why.word()).or_insert(0) += 1;
+                *self.report.asked_rooms.entry(dispatcher.as_str().to_owned()).or_insert(0) += 1;
+            }
+            Fact::Taken { offer, seat, .. } => {
+                let elsewhere = self.responsible.get(offer).is_some_and(|room| *room != seat.dispatcher);
+                self.report.taken_elsewhere += u64::from(elsewhere);
+            }
             Fact::Accepted { offer, .. } => {
                 let count = self.accepted.entry(*offer).or_insert(0);
                 *count = count.saturating_add(1);
@@ -217,12 +241,13 @@ mod tests {
     impl Scene {
         fn new() -> Self {
             let tables = najda::edge::tables::load_or_shipped(None).unwrap().tables;
-            let callers = Callers::new(&tables, "run".into(), 1);
+            let scenario = crate::scenario::Scenario::load(crate::scenario::CANONICAL).unwrap();
+            let callers = Callers::new(&scenario, &tables, "run".into(), 1).unwrap();
             Self { tables, callers }
         }
 
         fn arrived(&self, index: u64, id: u128) -> Fact {
-            let contact = Contact { id: ContactId(id), received: NOW, ..self.callers.contact(index) };
+            let contact = Contact { id: ContactId(id), received: NOW, ..self.callers.contact(index, 0.5) };
             let decision = record(&self.tables, &route(&Snapshot::of(Arc::clone(&self.tables)), &contact, NOW));
             Fact::Arrived { at: NOW, contact: Arc::new(contact), decision: Arc::new(decision), states: Vec::new() }
         }

@@ -5,131 +5,45 @@
 
 #![expect(clippy::disallowed_methods, reason = "a load test reads clocks, sleeps until a contact is due, and waits for processes")]
 
+mod alone;
+mod arguments;
 mod arrivals;
 mod board;
 mod callers;
 mod consoles;
 mod engine;
+mod environment;
+mod find;
 mod floor;
 mod gateways;
 mod journal;
 mod kill9;
+mod live;
+mod loops;
+mod markdown;
 mod report;
+mod scenario;
 mod scene;
+mod slo;
 mod whole_life;
 
-use std::io::{IsTerminal, Write};
-use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result, bail};
-use clap::{Args, Parser, Subcommand};
+use clap::Parser;
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
+use arguments::{Cli, Output, Sub};
 use report::Verdict;
-use scene::Plan;
+use scenario::{BUILT_IN, Scenario};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
-/// Sends contacts at a set rate through their whole life and tells what became of them.
-#[derive(Debug, Parser)]
-#[command(
-    name = "najda-loadtest",
-    version,
-    args_conflicts_with_subcommands = true,
-    after_help = "Arrivals are open loop: a contact is due at its time whatever became of those before it, \
-    and every latency counts from then.
-Exit code: 0 PASS, 1 FAIL (a promise was broken), 2 INVALID (the load was not what it should have been), 3 it could not run.
-
-Examples:
-  najda-loadtest                            the canonical minute, with an engine of its own
-  najda-loadtest --rate 5000 --seconds 30   harder
-  najda-loadtest --engine 10.0.0.7:9990 --certs certs --server-name engine.example
-  najda-loadtest kill9 --times 10           kill -9 under load, and what became of every contact"
-)]
-struct Cli {
-    #[command(subcommand)]
-    command: Option<Sub>,
-    #[command(flatten)]
-    whole_life: WholeLifeArgs,
-}
-
-#[derive(Debug, Subcommand)]
-enum Sub {
-    Kill9(Kill9Args),
-    #[command(hide = true)]
-    Relay(RelayArgs),
-}
-
-#[derive(Debug, Args)]
-struct Common {
-    /// Gateways that bring the contacts.
-    #[arg(long, value_name = "N", default_value_t = 8)]
-    gateways: usize,
-    /// Seats in every room of the tables.
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    consoles: usize,
-    /// The same seed makes the same callers at the same times.
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    seed: u64,
-    /// Contacts alive at once; beyond it sending waits, and the run says so.
-    #[arg(long, value_name = "N", default_value_t = 200_000)]
-    in_flight: u64,
-    /// Table set of the engine: a folder or a compiled file; the shipped one when left out.
-    #[arg(long, value_name = "DIR|FILE")]
-    tables: Option<PathBuf>,
-    /// Keep the engine's state, its log and the certificates in this folder.
-    #[arg(long, value_name = "DIR")]
-    keep: Option<PathBuf>,
-    /// Write one JSON object and nothing else.
-    #[arg(long)]
-    json: bool,
-}
-
-#[derive(Debug, Args)]
-struct WholeLifeArgs {
-    /// Contacts a second, on average.
-    #[arg(long, value_name = "N", default_value_t = 1_000.0)]
-    rate: f64,
-    #[arg(long, value_name = "N", default_value_t = 60.0)]
-    seconds: f64,
-    /// A running engine; one of our own when left out.
-    #[arg(long, value_name = "ADDR", requires = "certs")]
-    engine: Option<SocketAddr>,
-    /// The folder with the running engine's ca.pem, and either ca.key or the load test's certificates.
-    #[arg(long, value_name = "DIR", requires = "engine")]
-    certs: Option<PathBuf>,
-    /// The name in the engine's certificate.
-    #[arg(long, value_name = "NAME", default_value = "localhost")]
-    server_name: String,
-    /// Leave out the comparison of one contact at a time with bare QUIC and bare commits.
-    #[arg(long)]
-    no_floors: bool,
-    #[command(flatten)]
-    common: Common,
-}
-
-/// Kill the engine with SIGKILL under load, start it again on the same state, and check every contact.
-#[derive(Debug, Args)]
-struct Kill9Args {
-    #[arg(long, value_name = "N", default_value_t = 10)]
-    times: usize,
-    /// Contacts a second, on average.
-    #[arg(long, value_name = "N", default_value_t = 300.0)]
-    rate: f64,
-    #[command(flatten)]
-    common: Common,
-}
-
-/// The relay of the bare QUIC hops.
-#[derive(Debug, Args)]
-struct RelayArgs {
-    #[arg(long, value_name = "DIR")]
-    certs: PathBuf,
-}
 
 /// It could not run; the verdicts are 0, 1 and 2.
 const COULD_NOT_RUN: u8 = 3;
@@ -143,15 +57,18 @@ fn main() -> ExitCode {
             return if said.use_stderr() { ExitCode::from(COULD_NOT_RUN) } else { ExitCode::SUCCESS };
         }
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    // What runs here looks on; the clients have loops of their own.
+    let relays = matches!(cli.command, Some(Sub::Relay(_)));
+    let workers = if relays { std::thread::available_parallelism().map_or(1, usize::from) } else { 2 };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("najda-loadtest: starting the runtime: {error}");
             return ExitCode::from(COULD_NOT_RUN);
         }
     };
-    // On a worker, as the clients are: the floors and the engine are measured from the same place.
-    let task = runtime.spawn(until_told(run(cli)));
+    let stop = Arc::new(AtomicBool::new(false));
+    let task = runtime.spawn(until_told(run(cli, Arc::clone(&stop)), stop));
     let ended = runtime.block_on(task);
     runtime.shutdown_background();
     match ended.map_err(anyhow::Error::from).and_then(|code| code) {
@@ -163,68 +80,88 @@ fn main() -> ExitCode {
     }
 }
 
-/// A signal ends the run in order: the engine of our own is stopped and its folder goes.
-async fn until_told(run: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {
+/// The first signal ends the load in order, and what was measured is reported; the second ends everything at once. Either way the
+/// engine of our own is stopped and its folder goes.
+async fn until_told(run: impl Future<Output = Result<ExitCode>>, stop: Arc<AtomicBool>) -> Result<ExitCode> {
     let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
-    tokio::select! {
-        code = run => code,
-        _ = tokio::signal::ctrl_c() => bail!("interrupted"),
-        _ = terminate.recv() => bail!("told to stop"),
+    let mut interrupt = signal(SignalKind::interrupt()).context("listening for SIGINT")?;
+    tokio::pin!(run);
+    loop {
+        tokio::select! {
+            code = &mut run => return code,
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        if stop.swap(true, Ordering::Relaxed) {
+            bail!("interrupted twice: nothing is reported");
+        }
+        eprintln!("ending in order; once more ends at once");
     }
 }
 
-async fn run(cli: Cli) -> Result<ExitCode> {
+async fn run(cli: Cli, stop: Arc<AtomicBool>) -> Result<ExitCode> {
     match cli.command {
         None => {
             let args = cli.whole_life;
-            let plan = Plan {
-                engine: args.engine.zip(args.certs),
-                server_name: args.server_name,
-                alone: !args.no_floors,
-                ..plan(&args.common, args.rate, args.seconds)?
-            };
+            let plan = args.plan(stop)?;
             let report = whole_life::run(&plan).await?;
-            finish(&report, args.common.json, report.table(), report.verdict)
+            let text = if args.markdown { markdown::rows(&report) } else { report.table() };
+            finish(&report, &args.common.output, &text, report.verdict)
+        }
+        Some(Sub::Find(args)) => {
+            let plan = args.plan(stop)?;
+            let quiet = args.common.output.json;
+            let told = |step: &find::Step| {
+                if !quiet {
+                    let _ = say(&(step.line() + "\n"));
+                }
+            };
+            let report = find::run(&plan, &args.search()?, told).await?;
+            finish(&report, &args.common.output, &report.table(), report.verdict)
         }
         Some(Sub::Kill9(args)) => {
-            let plan = plan(&args.common, args.rate, 0.0)?;
-            let json = args.common.json;
+            let plan = args.plan(stop)?;
+            let quiet = args.common.output.json;
             let told = |number: usize, kill: &kill9::Kill| {
-                if !json {
+                if !quiet {
                     let _ = say(&(kill.line(number) + "\n"));
                 }
             };
-            let report = kill9::run(&plan, args.times.max(1), told).await?;
-            finish(&report, json, report.table(), report.verdict)
+            let report = kill9::run(&plan, args.times.max(1), args.decision_max, told).await?;
+            finish(&report, &args.common.output, &report.table(), report.verdict)
         }
         Some(Sub::Relay(args)) => floor::relay(&args.certs).await.map(|()| ExitCode::SUCCESS),
+        Some(Sub::Scenarios(args)) => scenarios(args.show.as_deref()),
     }
 }
 
-fn plan(common: &Common, rate: f64, seconds: f64) -> Result<Plan> {
-    if !(rate > 0.0 && rate <= 1e6 && (0.0..=86_400.0).contains(&seconds)) {
-        bail!("--rate is above 0 and at most a million, --seconds at most a day");
+/// One line each, or the text of one.
+fn scenarios(show: Option<&str>) -> Result<ExitCode> {
+    if let Some(name) = show {
+        let text = BUILT_IN.iter().find(|(built_in, _)| *built_in == name).map(|(_, text)| *text);
+        let names = BUILT_IN.map(|(name, _)| name).join(", ");
+        say(text.with_context(|| format!("there is no scenario {name:?}; there are {names}"))?)?;
+        return Ok(ExitCode::SUCCESS);
     }
-    Ok(Plan {
-        engine: None,
-        server_name: "localhost".to_owned(),
-        tables: common.tables.clone(),
-        rate,
-        seconds,
-        gateways: common.gateways.clamp(1, 1_000),
-        consoles: common.consoles.clamp(1, 100),
-        seed: common.seed,
-        in_flight: common.in_flight.max(1),
-        alone: false,
-        keep: common.keep.clone(),
-        progress: !common.json && std::io::stderr().is_terminal(),
-    })
+    for (name, text) in BUILT_IN {
+        let scenario = Scenario::parse(name, text)?;
+        let Scenario { title, rate, seconds, .. } = &scenario;
+        say(&format!("{name:<22} {title} ({rate}/s, peak {:.0}/s, {seconds} s)\n", rate * scenario.peak()))?;
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
-fn finish(report: &impl Serialize, json: bool, table: String, verdict: Verdict) -> Result<ExitCode> {
-    let text = if json { serde_json::to_string(report).context("writing the report")? + "\n" } else { table };
-    say(&text)?;
+fn finish(report: &impl Serialize, output: &Output, text: &str, verdict: Verdict) -> Result<ExitCode> {
+    let json = serde_json::to_string(report).context("writing the report")? + "\n";
+    if let Some(file) = &output.report {
+        write_report(file, &json)?;
+    }
+    say(if output.json { &json } else { text })?;
     Ok(ExitCode::from(verdict.exit_code()))
+}
+
+fn write_report(file: &Path, json: &str) -> Result<()> {
+    std::fs::write(file, json).with_context(|| format!("writing the report to {}", file.display()))
 }
 
 /// A reader that has seen enough, such as `head`, does not change the verdict.

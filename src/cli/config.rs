@@ -35,6 +35,7 @@ A configuration, every line of which may be left out:
   state = \"/var/lib/najda\"
   tables = \"uae.tables\"                  # the shipped set when left out
   journal_wait_micros_max = 100000       # then a gateway hears Overdue
+  keep_days = 400                        # of the journal; for ever when left out
   [threads]
   workers = 4                            # of the doors; one for each core when left out
   blocking_max = 16                      # for reading tables
@@ -97,6 +98,7 @@ pub struct FileConfig {
     pub state: Option<PathBuf>,
     pub tables: Option<PathBuf>,
     pub journal_wait_micros_max: Option<u64>,
+    pub keep_days: Option<u32>,
     #[serde(default)]
     pub threads: Threads,
 }
@@ -181,6 +183,9 @@ impl FileConfig {
             let (least, most) = (JOURNAL_WAIT_MICROS.start(), JOURNAL_WAIT_MICROS.end());
             let what = format!("`journal_wait_micros_max` is {micros}: microseconds, {least} to {most}");
             defect("journal_wait_micros_max", what, format!("leave it out for {JOURNAL_WAIT_MICROS_MAX}"));
+        }
+        if self.keep_days == Some(0) {
+            defect("keep_days", "`keep_days` is 0: nothing would be kept but today".into(), "leave it out to keep everything".into());
         }
         for (key, count) in [("workers", self.threads.workers), ("blocking_max", self.threads.blocking_max)] {
             if let Some(count) = count.filter(|count| !THREADS.contains(count)) {

@@ -34,8 +34,9 @@ const FRAME: Duration = Duration::from_millis(200);
   najda console --dispatcher DU-POL
   najda console --dispatcher DU-POL --seat 2 --certs c --connect 10.0.0.7:9990 --language ar --language ur
 
-Keys: arrows choose, t take, a accept (help is on its way), d decline with a reason, r release to the room, c close, q sign out. \
-What waits longest stands on top. An offer is yours only when the journal holds your take. When the line is lost the page stays, grey \
+Keys: arrows choose, t take, a accept (help is on its way), b say what came of calling a caller back who was gone, d decline with a \
+reason, r release to the room, c close, ? all keys, q sign out. What stands in alarm, then what waits longest, is on top. \
+An offer is yours only when the journal holds your take. When the line is lost the page stays, grey \
 and with its age, and the seat signs in again by itself; what you hold stays yours for ten seconds.")]
 pub struct ConsoleArgs {
     /// The room, as the tables call it.

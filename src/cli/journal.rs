@@ -11,6 +11,7 @@ use clap::{Args, Subcommand};
 
 use super::print_all;
 use super::progress::with_bar;
+use crate::edge::run;
 use crate::edge::store::embedded::{JournalReader, Project};
 use crate::journal::projection::{ContactRow, Query, RowState, change_of};
 use crate::journal::replay::{Difference, Outcome, Replay};
@@ -33,6 +34,7 @@ pub enum JournalCommand {
 
 Ends with 0 when every decision comes out as it was written, with 1 when one differs or cannot be made again.")]
     Replay(FolderArgs),
+    Retain(RetainArgs),
     /// Walk the hash chain.
     #[command(after_help = "Example:
   najda journal verify --dir /var/lib/najda
@@ -87,6 +89,26 @@ pub struct QueryArgs {
     json: bool,
 }
 
+/// Remove the oldest files: whole days that no contact alive and no checkpoint needs.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  najda journal retain --dir /var/lib/najda --keep-days 400 --dry-run
+  najda journal retain --dir /var/lib/najda --keep-days 400
+
+The engine must not run; one that runs does this itself with `keep_days` in its configuration. The journal keeps an entry that says
+what was removed, so that `verify` still holds. The searchable rows of those contacts go, and table sets that nothing names any more.")]
+pub struct RetainArgs {
+    /// The engine's state folder.
+    #[arg(long, value_name = "DIR", default_value = "state", alias = "state")]
+    dir: PathBuf,
+    /// Days kept before today, UTC.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    keep_days: u32,
+    /// Only say what would go.
+    #[arg(long)]
+    dry_run: bool,
+}
+
 /// Which journal.
 #[derive(Args, Debug)]
 pub struct FolderArgs {
@@ -104,18 +126,24 @@ pub fn run(command: &JournalCommand) -> Result<ExitCode> {
         JournalCommand::Query(args) => query(args),
         JournalCommand::Rebuild(args) => rebuild(&args.dir),
         JournalCommand::Replay(args) => replay(&args.dir),
+        JournalCommand::Retain(args) => retain_days(args),
         JournalCommand::Verify(args) => verify(&args.dir),
     }
 }
 
-/// The journal of a state folder, or of the folder itself when it is one.
-fn open(dir: &Path) -> Result<JournalReader> {
+/// The folder of the journal in a state folder, or the folder itself when it is one.
+fn folder_of(dir: &Path) -> Result<PathBuf> {
     let inside = dir.join("journal");
     let folder = if inside.is_dir() { inside } else { dir.to_owned() };
     // Opening makes what is missing; a reader must not.
     if !folder.join("blobs").is_dir() {
         bail!("no journal in {}; name the engine's state folder with --dir", dir.display());
     }
+    Ok(folder)
+}
+
+fn open(dir: &Path) -> Result<JournalReader> {
+    let folder = folder_of(dir)?;
     JournalReader::open(&folder).with_context(|| format!("opening the journal in {}", folder.display()))
 }
 
@@ -235,6 +263,33 @@ fn rebuild(dir: &Path) -> Result<ExitCode> {
 /// Entries of all partitions.
 fn count_of(reader: &JournalReader) -> Result<u64> {
     reader.partitions().into_iter().try_fold(0, |sum, partition| Ok(sum + reader.last_seq(partition)?))
+}
+
+// --- retain ---
+
+fn retain_days(args: &RetainArgs) -> Result<ExitCode> {
+    let folder = folder_of(&args.dir)?;
+    let done = with_bar("looking for old entries", None, |_| run::retain(&folder, args.keep_days, args.dry_run))?;
+    let mut out = String::new();
+    match done.found.before {
+        Some(before) => {
+            let (verb, found) = (if args.dry_run { "would go" } else { "removed" }, done.found);
+            let _ = writeln!(
+                out,
+                "{verb}: entries up to {}, {} files, {} MB, {} table sets",
+                before.seq,
+                found.segment_count,
+                found.byte_count / 1_000_000,
+                done.table_sets
+            );
+        }
+        None => out.push_str("nothing was removed\n"),
+    }
+    if run::is_held_up(done.found.kept) || done.found.before.is_none() {
+        let _ = writeln!(out, "kept: {}", done.found.kept);
+    }
+    print_all(out.as_bytes())?;
+    Ok(ExitCode::SUCCESS)
 }
 
 // --- replay ---
@@ -364,11 +419,15 @@ fn verify(dir: &Path) -> Result<ExitCode> {
     let mut out = String::new();
     for partition in reader.partitions() {
         let found = with_bar("verifying", None, |_| reader.verify(partition))?;
+        let removed = (found.holds() && found.begin.seq > 0).then_some(found.begin.seq);
         holds &= found.holds();
         let lost: u64 = found.holes.iter().map(|hole| hole.last_seq - hole.first_seq + 1).sum();
         let verdict = if found.holds() { "the chain holds" } else { "the chain does NOT hold" };
         let _ = writeln!(out, "partition {}: {} entries, {verdict}", partition.number(), found.entry_count);
         let _ = writeln!(out, "  head {} {}  (note it elsewhere: a cut tail then shows)", found.head.seq, found.head.hash);
+        if let Some(seq) = removed {
+            let _ = writeln!(out, "  entries up to {seq} were removed on purpose; an entry says so");
+        }
         for hole in &found.holes {
             let _ = writeln!(out, "  entries {} to {} were declared lost at {}", hole.first_seq, hole.last_seq, shown(hole.at));
         }

@@ -14,7 +14,7 @@ use super::config::{FileConfig, Threads};
 use crate::client::transport::Identity;
 use crate::edge::ingress::http::{HttpConfig, HttpDoor};
 use crate::edge::placement;
-use crate::edge::run::{Node, NodeConfig, OpenStore, prepare_state_folder};
+use crate::edge::run::{Node, NodeConfig, OpenStore, Tuning, prepare_state_folder};
 use crate::edge::store::embedded;
 use crate::edge::tables::{Loaded, load_or_shipped};
 use crate::edge::tokens::TOKENS_FILE;
@@ -59,6 +59,9 @@ pub struct ServeArgs {
     /// After this long without the journal a gateway hears Overdue.
     #[arg(long, value_name = "MICROS", value_parser = clap::value_parser!(u64).range(1_000..=10_000_000))]
     journal_wait_micros_max: Option<u64>,
+    /// Days that journal entries are kept; for ever when left out. Older files go when nothing alive needs them.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    keep_days: Option<u32>,
 }
 
 pub(super) const CERTS: &str = "certs";
@@ -73,6 +76,7 @@ struct Settings {
     state: PathBuf,
     tables: Option<PathBuf>,
     engine: engine::Config,
+    tuning: Tuning,
     threads: Threads,
 }
 
@@ -88,6 +92,7 @@ impl Settings {
             state: args.state.clone().or(file.state).unwrap_or_else(|| STATE.into()),
             tables: args.tables.clone().or(file.tables),
             engine,
+            tuning: Tuning { keep_days: args.keep_days.or(file.keep_days), ..Tuning::default() },
             threads: Threads { workers: args.workers.or(file.threads.workers), ..file.threads },
         })
     }
@@ -115,7 +120,7 @@ pub fn run(args: &ServeArgs) -> Result<ExitCode> {
 }
 
 async fn serve(settings: Settings) -> Result<ExitCode> {
-    let Settings { listen, http, certs, state, tables, engine, threads } = settings;
+    let Settings { listen, http, certs, state, tables, engine, tuning, threads } = settings;
     prepare_state_folder(&state)?;
     let identity = Identity::from_folder(&certs, "server")
         .with_context(|| format!("reading the engine's certificate; `najda certs dev --dir {}` makes one", certs.display()))?;
@@ -125,7 +130,7 @@ async fn serve(settings: Settings) -> Result<ExitCode> {
     let config = NodeConfig { listen, state_folder: state.clone(), identity: identity.clone(), engine, engine_cores };
     let (open, journal_cores) = (open_embedded(&state), threads.journal_cores);
     let open: OpenStore = Box::new(move |listener| placement::started_on(&journal_cores, || open(listener)));
-    let node = Node::start(config, loaded.tables, &loaded.bytes, open)?;
+    let node = Node::start_with(config, loaded.tables, &loaded.bytes, open, tuning)?;
     let http = match http {
         Some(listen) => {
             let config = HttpConfig::new(listen, identity, certs.join(TOKENS_FILE), state);

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use super::gateway::{SendError, TrySendError};
 use super::link::{self, ClientError, Link, LinkConfig, Side};
 use super::transport::ALPN_CONSOLE;
-use crate::deliver::{ConsoleHears, ConsoleSays, Offer, OfferId};
+use crate::deliver::{CallbackOutcome, ConsoleHears, ConsoleSays, Offer, OfferId};
 use crate::limits::{LANGUAGES_MAX, UNCONFIRMED_MAX};
 use crate::service::Service;
 use crate::units::ContactId;
@@ -94,6 +94,11 @@ impl ConsoleClient {
 
     pub async fn release(&self, offer: OfferId) -> Result<(), SendError> {
         self.say(ConsoleSays::Release { offer }).await
+    }
+
+    /// What came of calling the caller back.
+    pub async fn called_back(&self, offer: OfferId, outcome: CallbackOutcome, reason: &str) -> Result<(), SendError> {
+        self.say(ConsoleSays::CalledBack { offer, outcome, reason: reason.into() }).await
     }
 
     pub async fn close_offer(&self, offer: OfferId, reason: &str) -> Result<(), SendError> {
@@ -180,9 +185,10 @@ impl Side for ConsoleSide {
             ConsoleHears::Offer(offer) => self.keep(offer),
             ConsoleHears::Confirmed { contact } => self.forget_contact(*contact),
             // A take or an acceptance is told only when the journal holds it, and the contact before it.
-            ConsoleHears::Accepted { offer, .. } | ConsoleHears::Closed { offer, .. } | ConsoleHears::Taken { offer, .. } => {
-                self.forget_contact(offer.contact)
-            }
+            ConsoleHears::Accepted { offer, .. }
+            | ConsoleHears::CalledBack { offer, .. }
+            | ConsoleHears::Closed { offer, .. }
+            | ConsoleHears::Taken { offer, .. } => self.forget_contact(offer.contact),
             ConsoleHears::Withdrawn { offer } => {
                 self.lock().remove(offer);
             }
@@ -194,7 +200,9 @@ impl Side for ConsoleSide {
                     }
                 }
             }
-            ConsoleHears::CallerHungUp { .. }
+            ConsoleHears::Alert { .. }
+            | ConsoleHears::CallerHungUp { .. }
+            | ConsoleHears::Proposed { .. }
             | ConsoleHears::Refused { .. }
             | ConsoleHears::SignedIn { .. }
             | ConsoleHears::Waiting { .. } => {}

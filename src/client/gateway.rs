@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use super::link::{self, ClientError, Link, LinkConfig, LinkState, Side};
 use super::transport::ALPN_GATEWAY;
 use crate::contact::{Contact, ContactKey};
-use crate::deliver::{Evidence, GatewayHears, GatewaySays};
+use crate::deliver::{Evidence, GatewayHears, GatewaySays, HangUp};
 use crate::limits::{IDENTITY_BYTES_MAX, UNCONFIRMED_MAX};
 use crate::units::DispatcherId;
 
@@ -130,8 +130,8 @@ impl GatewayClient {
         self.report(GatewaySays::Answered { key, dispatcher }).await
     }
 
-    pub async fn hung_up(&self, key: ContactKey) -> Result<(), SendError> {
-        self.report(GatewaySays::HungUp { key }).await
+    pub async fn hung_up(&self, key: ContactKey, why: HangUp) -> Result<(), SendError> {
+        self.report(GatewaySays::HungUp { key, why }).await
     }
 
     pub async fn target_failed(&self, key: ContactKey, dispatcher: DispatcherId) -> Result<(), SendError> {
@@ -176,7 +176,7 @@ fn key_of(says: &GatewaySays) -> &ContactKey {
         GatewaySays::Contact { contact, .. } => &contact.key,
         GatewaySays::Answered { key, .. }
         | GatewaySays::Evidence { key, .. }
-        | GatewaySays::HungUp { key }
+        | GatewaySays::HungUp { key, .. }
         | GatewaySays::TargetFailed { key, .. } => key,
     }
 }

@@ -30,6 +30,8 @@ pub struct EngineFigures {
     pub waiting_offers: usize,
     /// How long the contact has waited whose offer nobody has taken for longest.
     pub waiting_longest_micros: u64,
+    pub callbacks_waiting: usize,
+    pub callback_longest_micros: u64,
     pub entries_pending: usize,
     pub promises_waiting: usize,
     pub sessions: usize,
@@ -49,6 +51,8 @@ impl EngineFigures {
             alarms: engine.alarms(),
             live_contacts: engine.live_contacts(),
             waiting_offers: engine.waiting_offers(),
+            callbacks_waiting: engine.callbacks_waiting(),
+            callback_longest_micros: engine.callback_oldest().map_or(0, |at| now.micros_since(at)),
             waiting_longest_micros: engine.waiting_oldest().map_or(0, |at| now.micros_since(at)),
             entries_pending,
             promises_waiting: engine.promises_waiting(),
@@ -230,6 +234,13 @@ fn engine(text: &mut Text, figures: &EngineFigures) {
         asked_no_take,
         asked_not_shown,
         asked_target_failed,
+        asked_all_call,
+        asked_repeat,
+        alerts,
+        repeats,
+        callbacks,
+        callbacks_done,
+        transfers_proposed,
         over_capacity,
         taken,
         accepted,
@@ -263,7 +274,7 @@ fn engine(text: &mut Text, figures: &EngineFigures) {
         ends_forgotten,
         internal,
     } = figures.counters;
-    let rows: [(&str, &str, u64); 41] = [
+    let rows: [(&str, &str, u64); 46] = [
         ("inputs", "Inputs handled.", inputs),
         ("arrived", "New contacts.", arrived),
         ("duplicates", "Arrivals that were known already.", duplicates),
@@ -273,6 +284,11 @@ fn engine(text: &mut Text, figures: &EngineFigures) {
         ("tests_sunk", "Tests that nobody was there to see.", tests_sunk),
         ("ended", "Contacts that reached their end.", ended),
         ("offers_shown", "Offers put on a screen.", offers_shown),
+        ("alerts", "Screens rung again for an offer they showed.", alerts),
+        ("repeats", "Contacts whose line had another live contact.", repeats),
+        ("callbacks", "Callers who were gone and were to be called back.", callbacks),
+        ("callbacks_done", "Callers called back, or found not to be reachable.", callbacks_done),
+        ("transfers_proposed", "Transfers proposed to holders after new evidence.", transfers_proposed),
         ("over_capacity", "Full rooms asked because nobody else was left.", over_capacity),
         ("taken", "Offers taken.", taken),
         ("accepted", "Offers accepted.", accepted),
@@ -317,6 +333,8 @@ fn engine(text: &mut Text, figures: &EngineFigures) {
         ("no_take", asked_no_take),
         ("not_shown", asked_not_shown),
         ("target_failed", asked_target_failed),
+        ("all_call", asked_all_call),
+        ("repeat", asked_repeat),
     ];
     text.counters("najda_engine_asked", "Further rooms asked, by reason.", "why", &asked);
 }
@@ -329,6 +347,7 @@ fn gauges(text: &mut Text, scrape: &Scrape<'_>) {
     let rows = [
         ("najda_live_contacts", "Contacts that have not ended.", figures.live_contacts as u64),
         ("najda_waiting_offers", "Offers nobody has taken.", figures.waiting_offers as u64),
+        ("najda_callbacks_waiting", "Callers who are gone and were not called back so far.", figures.callbacks_waiting as u64),
         ("najda_entries_pending", "Facts the store has not taken yet.", figures.entries_pending as u64),
         ("najda_promises_waiting", "Promises that wait for the journal.", figures.promises_waiting as u64),
         ("najda_engine_sessions", "Sessions the engine knows.", figures.sessions as u64),
@@ -336,12 +355,18 @@ fn gauges(text: &mut Text, scrape: &Scrape<'_>) {
         ("najda_sessions_open", "Sessions open now.", scrape.sessions_open as u64),
         ("najda_snapshot", "The number of the snapshot in force.", scrape.snapshot.number),
         ("najda_healing", "1 while what the journal lost is not all written again.", u64::from(figures.healing)),
-        ("najda_promises_ended", "1 when entries were given up and no promise is made until a restart.", u64::from(figures.promises_ended)),
+        (
+            "najda_promises_ended",
+            "1 when entries were given up and no promise is made until what they said is written again.",
+            u64::from(figures.promises_ended),
+        ),
     ];
     for (name, help, value) in rows {
         text.gauge(name, help, value);
     }
     text.seconds("najda_waiting_longest_seconds", "How long the offer has waited that waits longest.", figures.waiting_longest_micros);
+    let longest = figures.callback_longest_micros;
+    text.seconds("najda_callback_longest_seconds", "How long the caller has been gone who waits longest to be called back.", longest);
     text.seconds("najda_engine_silent_seconds", "Since the engine's thread last wrote its figures.", scrape.now.micros_since(figures.at));
     let tables = &scrape.snapshot.tables;
     text.head("najda_tables", "info", "The table set in force.");

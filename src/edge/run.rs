@@ -10,7 +10,12 @@
 //! ```
 //!
 //! **Invariants:** only the engine thread owns incident state, appends, and publishes. It never waits for a disk or a socket. What it
-//! cannot hand to the store yet it keeps, in order, up to a bound; beyond it the loss is declared and no promise is made past it.
+//! cannot hand to the store yet it keeps, in order, up to a bound; beyond it the loss is declared, and no promise is made past it until
+//! the engine has written again what was lost.
+
+mod follow;
+mod outbox;
+mod retain;
 
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -23,6 +28,10 @@ use anyhow::{Context, Result, anyhow, bail};
 use arc_swap::ArcSwap;
 use crossbeam::channel::{Receiver, Sender, TryRecvError, TrySendError, bounded};
 
+use self::follow::{Checkpointer, Follower, Pace};
+use self::outbox::{Loss, Outbox};
+use self::retain::Retention;
+pub use self::retain::{Retained, is_held_up, retain};
 use super::clock::Clock;
 use super::ingress::quic::{Doors, DoorsConfig};
 use super::ingress::{Core, Decided};
@@ -34,15 +43,15 @@ use crate::contact::Contact;
 use crate::decision::{Decision, DecisionRecord, DispatcherIndex};
 use crate::deliver::{ConsoleHears, DispatcherState, Fact, Target};
 use crate::engine::{Config as EngineConfig, Engine, Input, Output, Outputs, Room, Rooms};
-use crate::journal::entry::Entry;
-use crate::limits::{ARRIVALS_TIMED_MAX, COMMIT_BYTES_MAX, COMMIT_ENTRIES_MAX, ENGINE_QUEUE_MAX, PENDING_ENTRIES_MAX, SESSION_QUEUE_MAX};
+use crate::journal::entry::Removal;
+use crate::limits::{ARRIVALS_TIMED_MAX, CHECKPOINT_ENTRIES, CHECKPOINT_MICROS, ENGINE_QUEUE_MAX, PENDING_ENTRIES_MAX, SESSION_QUEUE_MAX};
 use crate::route::{last_resort, record, route};
-use crate::store::{Batch, BlobName, Claim, Notice, Partition, RejectedWhy, Store};
+use crate::store::{BlobName, Notice, Partition, Store};
 use crate::tables::compiled;
 use crate::tables::published::{Published, Retired};
 use crate::tables::snapshot::{Snapshot, States, Tables};
-use crate::units::{DispatcherId, Name, Timestamp};
-use crate::wire::frame::{decode_fact, encode_fact};
+use crate::units::{DispatcherId, Name, TablesVersion, Timestamp};
+use crate::wire::frame::decode_fact;
 
 /// What an engine is started with.
 #[derive(Clone, Debug)]
@@ -55,6 +64,29 @@ pub struct NodeConfig {
     pub engine: EngineConfig,
     /// Where the engine's thread may run; anywhere when empty.
     pub engine_cores: Vec<usize>,
+}
+
+/// How the engine's thread deals with its journal.
+#[derive(Clone, Copy, Debug)]
+pub struct Tuning {
+    /// Entries kept for a store that takes none; beyond it the loss is declared.
+    pub pending_entries_max: usize,
+    /// Entries, and microseconds, after which the next checkpoint is made.
+    pub checkpoint_entries: u64,
+    pub checkpoint_micros: u64,
+    /// Days that entries are kept; for ever when `None`.
+    pub keep_days: Option<u32>,
+}
+
+impl Default for Tuning {
+    fn default() -> Self {
+        Self {
+            pending_entries_max: PENDING_ENTRIES_MAX,
+            checkpoint_entries: CHECKPOINT_ENTRIES,
+            checkpoint_micros: CHECKPOINT_MICROS,
+            keep_days: None,
+        }
+    }
 }
 
 /// Who changed the tables, in the journal, when they came with the start.
@@ -72,15 +104,22 @@ pub struct Node {
     stop: Arc<AtomicBool>,
     engine: Option<JoinHandle<()>>,
     reclaimer: Option<JoinHandle<()>>,
+    checkpointer: Checkpointer,
     started: Started,
 }
 
 /// What the journal held when the engine started.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Started {
+    /// Facts the journal ever held.
     pub facts: u64,
     pub live_contacts: usize,
+    /// How long reading it took.
     pub read: Duration,
+    /// The entry of the checkpoint it was read from; 0 when the whole journal was read.
+    pub checkpoint_seq: u64,
+    /// Entries read after that.
+    pub entries_read: u64,
 }
 
 /// What doors see of the engine.
@@ -112,6 +151,14 @@ impl Node {
     /// # Errors
     /// What keeps an engine from starting, with its remedy.
     pub fn start(config: NodeConfig, tables: Arc<Tables>, table_bytes: &[u8], open: OpenStore) -> Result<Self> {
+        Self::start_with(config, tables, table_bytes, open, Tuning::default())
+    }
+
+    /// As [`Node::start`], with other bounds.
+    ///
+    /// # Errors
+    /// As [`Node::start`].
+    pub fn start_with(config: NodeConfig, tables: Arc<Tables>, table_bytes: &[u8], open: OpenStore, tuning: Tuning) -> Result<Self> {
         let clock = Clock::start();
         let (notices_in, notices) = bounded::<Notice>(1_024);
         let store = open(Box::new(move |notice| {
@@ -121,16 +168,24 @@ impl Node {
         let claim = store.claim(Partition::default()).context("claiming the journal")?;
         store.put_blob(BlobName(tables.version.0), table_bytes).context("keeping the tables beside the journal")?;
         let began = std::time::Instant::now();
-        let facts = read_facts(&*store)?;
-        let tables = last_published(&facts, &*store).unwrap_or(tables);
-        let (fact_count, newest) = (facts.len() as u64, facts.last().map(|(_, fact)| fact.at()).unwrap_or_default());
-        let now = clock.now().max(newest);
-        let tables_known = facts.iter().rev().find_map(|(_, fact)| match fact {
-            Fact::Tables { version, .. } => Some(*version),
-            _ => None,
-        });
-        let engine = Engine::recover(config.engine.clone(), &rooms_of(&tables), facts, now);
-        let started = Started { facts: fact_count, live_contacts: engine.live_contacts(), read: began.elapsed() };
+        let follower = Follower::catch_up(&*store, &config.engine, clock)?;
+        let head = *follower.past.head();
+        let tables = last_published(head.tables, &*store).unwrap_or(tables);
+        let tables_known = head.tables.map(|(version, _)| version);
+        let now = clock.now().max(head.newest);
+        let read = |kept: &Arc<[u8]>| decode_fact(kept).ok();
+        let engine = Engine::resume(config.engine.clone(), &rooms_of(&tables), &follower.past, read, claim.next_seq - 1, now);
+        let started = Started {
+            facts: head.fact_count,
+            live_contacts: engine.live_contacts(),
+            read: began.elapsed(),
+            checkpoint_seq: follower.checkpoint_seq,
+            entries_read: follower.entry_count,
+        };
+        let pace = Pace { entries: tuning.checkpoint_entries, micros: tuning.checkpoint_micros };
+        let (say_removed, removals) = bounded(1);
+        let retention = tuning.keep_days.map(|keep_days| Retention { keep_days, say: say_removed, asked: None });
+        let checkpointer = Checkpointer::spawn(Arc::clone(&store), follower, clock, pace, retention)?;
 
         let states = engine.published().1;
         let snapshot =
@@ -156,11 +211,9 @@ impl Node {
             engine,
             core: core.clone(),
             tables: tables.clone(),
-            store: store.clone(),
-            claim,
+            outbox: Outbox::new(store.clone(), claim, tuning.pending_entries_max),
+            removals,
             retired: retired_in,
-            pending: Vec::new(),
-            lost_from_seq: None,
             arrivals: VecDeque::new(),
             runtime: tokio::runtime::Handle::current(),
         };
@@ -179,7 +232,7 @@ impl Node {
             .name("najda-reclaim".to_owned())
             .spawn(move || reclaim(&retired))
             .context("starting the reclaimer thread")?;
-        Ok(Self { doors, core, store, stop, engine: Some(engine), reclaimer: Some(reclaimer), started })
+        Ok(Self { doors, core, store, stop, engine: Some(engine), reclaimer: Some(reclaimer), checkpointer, started })
     }
 
     pub fn addr(&self) -> std::net::SocketAddr {
@@ -208,7 +261,12 @@ impl Node {
         self.stop.store(true, Ordering::Release);
         let threads = [self.engine.take(), self.reclaimer.take()];
         drop(self.core);
-        let _ = tokio::task::spawn_blocking(move || threads.into_iter().flatten().for_each(|thread| drop(thread.join()))).await;
+        let mut checkpointer = self.checkpointer;
+        let stop = move || {
+            threads.into_iter().flatten().for_each(|thread| drop(thread.join()));
+            checkpointer.stop();
+        };
+        let _ = tokio::task::spawn_blocking(stop).await;
     }
 }
 
@@ -279,34 +337,9 @@ impl Core for NodeCore {
     }
 }
 
-/// The facts of the journal, in order.
-fn read_facts(store: &dyn Store) -> Result<Vec<(u64, Fact)>> {
-    let mut facts = Vec::new();
-    let mut from = 1;
-    loop {
-        let page = store.read(Partition::default(), from, COMMIT_ENTRIES_MAX).context("reading the journal")?;
-        for broken in &page.breaks {
-            tracing::error!(?broken, "the journal's chain does not hold here; what can be read is used");
-        }
-        for entry in &page.entries {
-            match decode_fact(&entry.bytes) {
-                Ok(fact) => facts.push((entry.seq, fact)),
-                Err(error) => tracing::error!(seq = entry.seq, %error, "an entry of the journal cannot be read and is left out"),
-            }
-        }
-        match page.next_seq {
-            Some(next) => from = next,
-            None => return Ok(facts),
-        }
-    }
-}
-
 /// The set that was published into the running engine last, when its bytes are there.
-fn last_published(facts: &[(u64, Fact)], store: &dyn Store) -> Option<Arc<Tables>> {
-    let (version, by) = facts.iter().rev().find_map(|(_, fact)| match fact {
-        Fact::Tables { version, by, .. } => Some((*version, *by)),
-        _ => None,
-    })?;
+fn last_published(known: Option<(TablesVersion, Name)>, store: &dyn Store) -> Option<Arc<Tables>> {
+    let (version, by) = known?;
     if by.as_str() == BY_START {
         return None;
     }
@@ -326,6 +359,7 @@ fn last_published(facts: &[(u64, Fact)], store: &dyn Store) -> Option<Arc<Tables
 fn rooms_of(tables: &Tables) -> Rooms {
     let rooms = tables.dispatchers.rows.iter().map(|row| Room {
         id: row.id,
+        service: row.service,
         take_micros_max: row.take_micros_max,
         capacity: row.capacity,
         uri: row.uri.clone(),
@@ -352,13 +386,10 @@ struct EngineThread {
     engine: Engine,
     core: Arc<NodeCore>,
     tables: Arc<Tables>,
-    store: Arc<dyn Store>,
-    claim: Claim,
+    outbox: Outbox,
+    /// Old entries that are about to be removed: the journal says so first.
+    removals: Receiver<Removal>,
     retired: Sender<Retired>,
-    /// Entries the store has not taken yet, in order.
-    pending: Vec<Entry>,
-    /// Where entries were given up because the store was gone for too long. No promise is made from here on.
-    lost_from_seq: Option<u64>,
     /// Arrivals the journal does not hold yet: their entries, and when they came.
     arrivals: VecDeque<(u64, Timestamp)>,
     runtime: tokio::runtime::Handle,
@@ -380,16 +411,19 @@ impl EngineThread {
             while let Ok(notice) = notices.try_recv() {
                 self.noticed(&notice, &mut out);
             }
+            while let Ok(removal) = self.removals.try_recv() {
+                self.outbox.push_entry(removal.to_entry(self.engine.reserve_seq()));
+            }
             let now = self.core.clock.now();
             if self.engine.next_deadline().is_some_and(|due| due <= now) {
                 self.engine.handle(Input::Tick, now, &mut out);
                 self.carry_out(&mut out);
             }
-            self.hand_to_store();
-            let promises_ended = self.lost_from_seq.is_some();
-            let figures = EngineFigures { promises_ended, ..EngineFigures::of(&self.engine, now, self.pending.len()) };
+            self.hand_to_store(&mut out);
+            let promises_ended = !self.engine.is_whole();
+            let figures = EngineFigures { promises_ended, ..EngineFigures::of(&self.engine, now, self.outbox.len()) };
             self.core.figures.store(Arc::new(figures));
-            if stop.load(Ordering::Acquire) && inputs.is_empty() && self.pending.is_empty() {
+            if stop.load(Ordering::Acquire) && inputs.is_empty() && self.outbox.is_empty() {
                 return;
             }
         }
@@ -399,7 +433,7 @@ impl EngineThread {
     fn wait(&mut self, inputs: &Receiver<Input>, notices: &Receiver<Notice>, control: &Receiver<Control>, out: &mut Outputs) {
         let now = self.core.clock.now();
         let due = self.engine.next_deadline().map_or(NAP, |due| Duration::from_micros(due.micros_since(now)));
-        let nap = if self.pending.is_empty() { due.min(NAP) } else { due.min(Duration::from_millis(2)) };
+        let nap = if self.outbox.is_empty() { due.min(NAP) } else { due.min(Duration::from_millis(2)) };
         crossbeam::channel::select! {
             recv(inputs) -> input => if let Ok(input) = input { self.handle(input, out) },
             recv(notices) -> notice => if let Ok(notice) = notice { self.noticed(&notice, out) },
@@ -439,7 +473,7 @@ impl EngineThread {
     fn noticed(&mut self, notice: &Notice, out: &mut Outputs) {
         let input = match notice {
             Notice::Durable(receipt) => {
-                let through = self.promised(receipt.through_seq());
+                let through = receipt.through_seq();
                 let now = self.core.clock.now();
                 while let Some((_, received)) = self.arrivals.pop_front_if(|(seq, _)| *seq <= through) {
                     self.core.stages.durable(Duration::from_micros(now.micros_since(received)));
@@ -464,11 +498,6 @@ impl EngineThread {
             }
         };
         self.handle(input, out);
-    }
-
-    /// A receipt covers a declared loss too; a promise must not.
-    fn promised(&self, through: u64) -> u64 {
-        self.lost_from_seq.map_or(through, |lost| through.min(lost.saturating_sub(1)))
     }
 
     fn controlled(&mut self, control: Control) {
@@ -499,7 +528,7 @@ impl EngineThread {
             match output {
                 Output::ToGateway { session, hears } => drop(self.core.registry.send(session, hears)),
                 Output::ToConsole { session, hears } => drop(self.core.registry.send(session, hears)),
-                Output::Append { seq, fact } => self.pending.push(entry_of(seq, &fact)),
+                Output::Append { seq, fact } => self.outbox.push(seq, &fact),
                 Output::Reroute { contact, revision } => reroute(&self.runtime, &self.core, contact, revision),
                 Output::Publish { snapshot, states } => swap(&self.core, &self.tables, &self.retired, snapshot, &states),
                 Output::Close { session } => self.core.registry.close(session, CloseCode::EngineClosed),
@@ -507,67 +536,17 @@ impl EngineThread {
         }
     }
 
-    /// Hands what is pending to the store, in batches within its bounds. What it does not take stays for the next round.
-    fn hand_to_store(&mut self) {
-        while !self.pending.is_empty() {
-            let mut bytes = 0;
-            let fits = self.pending.iter().take(COMMIT_ENTRIES_MAX).take_while(|entry| {
-                bytes += entry.bytes.len();
-                bytes <= COMMIT_BYTES_MAX
-            });
-            let count = fits.count().max(1);
-            let rest = self.pending.split_off(count);
-            let entries = std::mem::replace(&mut self.pending, rest);
-            let lost =
-                self.lost_from_seq.filter(|lost| entries.first().is_some_and(|first| *lost < first.seq && self.hole_is_open(first.seq)));
-            let batch = match lost {
-                Some(lost) => Batch::after_loss(&self.claim, lost, entries),
-                None => Batch::new(&self.claim, entries),
-            };
-            let batch = match batch {
-                Ok(batch) => batch,
-                Err(error) => {
-                    tracing::error!(%error, "entries of this engine do not make a batch; they are given up");
-                    continue;
-                }
-            };
-            if let Err(rejected) = self.store.append(batch) {
-                let mut entries = rejected.batch.into_entries();
-                entries.append(&mut self.pending);
-                self.pending = entries;
-                if !matches!(rejected.why, RejectedWhy::Full { .. }) {
-                    tracing::error!(why = %rejected.why, "the journal does not take entries");
-                }
-                self.give_up_beyond_bound();
-                return;
-            }
+    /// Hands what is pending to the store. The engine hears at once what was given up, and says again what the house is in: that is
+    /// the first batch after the loss.
+    fn hand_to_store(&mut self, out: &mut Outputs) {
+        // At the second loss of one call nothing is taken anyway: the next round tries again.
+        for _ in 0..2 {
+            let Some(Loss { first_seq, last_seq }) = self.outbox.hand_over() else { return };
+            self.arrivals.retain(|(seq, _)| !(first_seq..=last_seq).contains(seq));
+            self.engine.handle(Input::Lost { first_seq, last_seq }, self.core.clock.now(), out);
+            self.carry_out(out);
         }
     }
-
-    fn hole_is_open(&self, first_seq: u64) -> bool {
-        // Declared once: later batches follow the one that declared it.
-        self.lost_from_seq.is_some_and(|lost| lost < first_seq) && self.claim.next_seq <= first_seq
-    }
-
-    fn give_up_beyond_bound(&mut self) {
-        if self.pending.len() <= PENDING_ENTRIES_MAX {
-            return;
-        }
-        let first = self.pending.first().map(|entry| entry.seq);
-        self.lost_from_seq = self.lost_from_seq.or(first);
-        tracing::error!(entries = self.pending.len(), "the journal was gone for too long: these entries are given up, contacts flow on");
-        self.pending.clear();
-    }
-}
-
-fn entry_of(seq: u64, fact: &Fact) -> Entry {
-    let mut bytes = Vec::with_capacity(512);
-    if let Err(error) = encode_fact(fact, &mut bytes) {
-        // Every bound of a fact is checked where it is made; the number must be used all the same.
-        tracing::error!(seq, %error, "a fact cannot be encoded; the journal holds its place without it");
-        bytes.clear();
-    }
-    Entry::of(seq, fact, bytes)
 }
 
 /// Late evidence: decide again on a worker and tell the engine.

@@ -6,6 +6,7 @@ use super::digest::{ContentDigest, KeyDigest};
 use super::known::{EndedLife, evidence_in};
 use super::life::{Life, is_same_but_for_evidence};
 use super::receipt::Promise;
+use super::repeat::Earlier;
 use super::{Core, Engine, Outputs, digest};
 use crate::contact::Contact;
 use crate::decision::{DecisionRecord, Discrepancy};
@@ -45,7 +46,8 @@ impl Engine {
             self.core.overflow(contact, decision, digests, out);
         } else {
             let mut life = Box::new(self.core.begin(contact, decision, digests, out));
-            self.core.welcome(&mut life, out);
+            let earlier = self.earlier_of(&life);
+            self.core.welcome(&mut life, earlier, out);
             self.lives.insert(id, life);
         }
         Arrival::New(id)
@@ -107,24 +109,25 @@ impl Core {
     fn begin(&mut self, contact: Arc<Contact>, decision: Arc<DecisionRecord>, digests: Digests, out: &mut Outputs) -> Life {
         self.counters.arrived += 1;
         let seq = self.next_seq();
-        let life = Life::new(seq, self.now, Arc::clone(&contact), Arc::clone(&decision), digests, &mut self.floor);
+        let mut life = Life::new(seq, self.now, Arc::clone(&contact), Arc::clone(&decision), digests, &mut self.floor);
         let states = self.states_of(&decision);
         let seq = self.append(Fact::Arrived { at: self.now, contact, decision, states }, out);
         debug_assert_eq!(seq, life.arrived_seq);
-        self.remember_life(&life);
+        self.remember_life(&mut life);
         self.receipts.promise(seq, Promise::Arrived(life.id));
         self.unstored.push_back((self.now.plus_micros(self.config.journal_wait_micros_max), seq, life.id));
         life
     }
 
-    pub(super) fn remember_life(&mut self, life: &Life) {
+    fn remember_life(&mut self, life: &mut Life) {
+        self.list_line(life);
         self.known.began(life.id, life.key, life.content);
         self.floor.contact_began(life.contact.key.gateway, life.id);
     }
 
     /// Offers it to every service it needs, or sinks it when it is a test that nobody is there to see.
-    fn welcome(&mut self, life: &mut Life, out: &mut Outputs) {
-        if life.test && !self.has_audience(life) {
+    fn welcome(&mut self, life: &mut Life, earlier: Option<Earlier>, out: &mut Outputs) {
+        if self.is_without_audience(life) {
             self.sink(life, out);
             return;
         }
@@ -134,17 +137,22 @@ impl Core {
             self.undecided.insert(life.id);
             self.ask_for_decision(life, out);
         }
+        let first = earlier.and_then(|earlier| self.note_repeat(life, earlier, out));
         for index in 0..life.parts.len() {
-            self.open(life, index, out);
+            let first_seat = first.filter(|(share, _)| *share == index).map(|(_, seat)| seat);
+            self.open(life, index, first_seat, out);
         }
         if let Some(evidence) = self.known.adopt(&life.key) {
             self.merge_evidence(life, evidence, out);
         }
     }
 
-    /// Somebody is signed in at a room of one of its chains.
-    pub(super) fn has_audience(&self, life: &Life) -> bool {
-        life.parts.iter().flat_map(|part| &part.chain).any(|room| self.floor.is_staffed(*room, life.test))
+    /// A test, and nobody is signed in at a room of one of its chains. Right after a restart test seats have time to come back, as
+    /// people have; a test for nobody's eyes does not wait.
+    pub(super) fn is_without_audience(&self, life: &Life) -> bool {
+        let has_audience = || life.parts.iter().flat_map(|part| &part.chain).any(|room| self.floor.is_staffed(*room, true));
+        let may_come = self.is_recovering() && !life.parts.is_empty();
+        life.test && !may_come && !has_audience()
     }
 
     pub(super) fn sink(&mut self, life: &mut Life, out: &mut Outputs) {
@@ -170,6 +178,8 @@ impl Core {
         self.set_reroute(life, None);
         self.undecided.remove(&life.id);
         let seq = self.record(life, Fact::Ended { at: self.now, contact: life.id, ending }, out);
+        self.list_callback(life);
+        self.unlist_line(life);
         self.receipts.promise(seq, Promise::Ended(life.id));
     }
 

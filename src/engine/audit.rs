@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::floor::{RoomIndex, SeatIndex};
 use super::{Alarm, Alarms, Engine};
 use crate::deliver::OfferId;
-use crate::units::Timestamp;
+use crate::units::{ContactId, Name, Timestamp};
 
 /// What the lists and counts should be.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -15,6 +15,8 @@ struct Tally {
     holds: BTreeMap<SeatIndex, BTreeSet<OfferId>>,
     waiting: BTreeSet<(Timestamp, OfferId)>,
     alarms: Alarms,
+    callbacks: BTreeSet<(Timestamp, ContactId)>,
+    lines: BTreeSet<(bool, Name, ContactId)>,
 }
 
 impl Engine {
@@ -36,6 +38,12 @@ impl Engine {
         same("holds", tally.holds == kept.holds)?;
         same("waiting offers", tally.waiting == kept.waiting)?;
         same("alarms", tally.alarms == kept.alarms)?;
+        same("callbacks", tally.callbacks == kept.callbacks)?;
+        same("lines", tally.lines == kept.lines)?;
+        let staffed =
+            self.core.floor.all_rooms().flat_map(|(index, room)| [false, true].map(|test| (test, index, room.desk(test).is_staffed())));
+        let staffed: BTreeSet<_> = staffed.filter(|(.., there)| *there).map(|(test, index, _)| (test, index)).collect();
+        same("staffed rooms", staffed == *self.core.floor.staffed())?;
         let defects = self.core.counters.internal;
         if defects == 0 { Ok(()) } else { Err(format!("{defects} broken invariants were met")) }
     }
@@ -43,6 +51,8 @@ impl Engine {
     fn tally(&self) -> Tally {
         let mut tally = Tally::default();
         for life in self.lives.values().filter(|life| life.ended.is_none()) {
+            tally.callbacks.extend(life.hung_up.filter(|_| life.awaits_callback()).map(|(_, since)| (since, life.id)));
+            tally.lines.extend(life.line.map(|(test, number)| (test, number, life.id)));
             for part in life.parts.iter().filter(|part| part.closed.is_none()) {
                 let offer = life.offer_id(part);
                 for room in part.viewers() {
@@ -68,7 +78,13 @@ impl Engine {
     }
 
     fn kept(&self) -> Tally {
-        let mut kept = Tally { waiting: self.core.waiting.clone(), alarms: self.core.alarms, ..Tally::default() };
+        let mut kept = Tally {
+            waiting: self.core.waiting.clone(),
+            alarms: self.core.alarms,
+            callbacks: self.core.callbacks.clone(),
+            lines: self.core.lines.clone(),
+            ..Tally::default()
+        };
         for (index, room) in self.core.floor.all_rooms() {
             for test in [false, true] {
                 let desk = room.desk(test);

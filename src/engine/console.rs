@@ -9,15 +9,15 @@ use super::receipt::Promise;
 use super::tick::CatchUp;
 use super::timers::Timer;
 use super::{Core, Engine, Output, Outputs, SessionId};
-use crate::deliver::{AskedWhy, ConsoleHears, ConsoleSays, Ending, Fact, OfferId, Refusal, Seat, WaitingWhy};
+use crate::deliver::{AskedWhy, ConsoleHears, ConsoleSays, Fact, OfferId, Refusal, Seat, WaitingWhy};
 use crate::limits::{COMMAND_REASON_BYTES_MAX, SEAT_HOLDS_MAX};
 
 /// Who commands, and what.
 #[derive(Clone, Copy)]
-struct Command {
-    session: SessionId,
-    seat: SeatIndex,
-    offer: OfferId,
+pub(super) struct Command {
+    pub session: SessionId,
+    pub seat: SeatIndex,
+    pub offer: OfferId,
 }
 
 impl Engine {
@@ -37,7 +37,16 @@ impl Engine {
         let command = |offer| Command { session, seat, offer };
         match says {
             ConsoleSays::Accept { offer } => self.with_part(command(offer), out, Core::accept),
-            ConsoleSays::Close { offer, reason } => self.close(command(offer), cut(reason), out),
+            ConsoleSays::CalledBack { offer, outcome, reason } => {
+                let said = (outcome, cut(reason));
+                self.with_last_word(command(offer), out, |core, command, life, index, out| {
+                    core.called_back(command, life, index, said, out)
+                });
+            }
+            ConsoleSays::Close { offer, reason } => {
+                let reason = cut(reason);
+                self.with_last_word(command(offer), out, |core, command, life, index, out| core.close(command, life, index, reason, out));
+            }
             ConsoleSays::Decline { offer, reason } => {
                 let reason = cut(reason);
                 self.with_part(command(offer), out, |core, command, life, index, out| core.decline(command, life, index, reason, out));
@@ -67,11 +76,18 @@ impl Engine {
         }
     }
 
-    fn close(&mut self, command: Command, reason: Box<str>, out: &mut Outputs) {
+    /// As [`Self::with_part`], for a command that may be the last of a contact's life.
+    fn with_last_word(
+        &mut self,
+        command: Command,
+        out: &mut Outputs,
+        carry_out: impl FnOnce(&mut Core, Command, &mut Life, usize, &mut Outputs) -> Result<(), Refusal>,
+    ) {
         self.with_part(command, out, |core, command, life, index, out| {
-            core.close(command, life, index, reason, out)?;
+            carry_out(core, command, life, index, out)?;
             if life.is_done() {
-                core.end(life, Ending::Closed, out);
+                let ending = life.ending();
+                core.end(life, ending, out);
             }
             Ok(())
         });
@@ -83,11 +99,8 @@ impl Engine {
         let Ok((life, index)) = core.find(self.lives.get_mut(&command.offer.contact), command) else { return };
         let room = core.floor.seat(command.seat).map(|seat| seat.room);
         let Some(part) = life.parts.get_mut(index).filter(|part| part.is_seeking() && part.current.is_some()) else { return };
-        if part.current == room && !part.shown && part.due.is_some() {
-            part.shown = true;
-            let take_by = part.take_by;
-            core.set_due(life, index, Some(take_by));
-        }
+        // At the end of the look it rings again where it is shown, and goes on where it is not.
+        part.shown |= part.current == room;
     }
 
     /// A console kept what the engine never confirmed. Known, it is harmless; unknown, it is an arrival.
@@ -301,7 +314,7 @@ impl Core {
         self.set_due(life, index, None);
         self.count(life, index, false);
         if let Some(part) = life.parts.get_mut(index) {
-            part.alarm = None;
+            (part.alarm, part.head_start) = (None, None);
             part.declined_by.clear();
         }
         let fact = Fact::Taken { at: self.now, offer, seat: self.floor.seat_name(seat) };
@@ -358,6 +371,7 @@ impl Core {
         let hears = ConsoleHears::Waiting { offer, why: WaitingWhy::Declined };
         let part = life.parts.get_mut(index).ok_or(Refusal::Unknown)?;
         if holds {
+            self.begin_wait(part);
             let viewers = part.viewers();
             self.tell_rooms(life, &viewers, &hears, out);
             self.advance(life, index, AskedWhy::Declined, out);
@@ -365,7 +379,10 @@ impl Core {
         }
         part.declined_by.push(seat);
         out.console(session, hears);
-        if self.is_declined_by_all(life, index) {
+        if part.head_start.is_some_and(|(first, _)| first == seat) {
+            // Who holds the earlier contact cannot: the ordinary way begins now.
+            self.end_head_start(life, index, out);
+        } else if self.is_declined_by_all(life, index) {
             self.advance(life, index, AskedWhy::Declined, out);
         }
         Ok(())
@@ -376,7 +393,7 @@ impl Core {
         let Some(part) = life.parts.get(index) else { return false };
         let Some(room) = part.current else { return false };
         let mut seats = self.floor.room(room).desk(life.test).sessions.iter();
-        part.is_seeking() && part.due.is_some() && seats.all(|(_, seat)| part.declined_by.contains(seat))
+        part.is_seeking() && part.alarm.is_none() && part.head_start.is_none() && seats.all(|(_, seat)| part.declined_by.contains(seat))
     }
 
     fn release(&mut self, command: Command, life: &mut Life, index: usize, out: &mut Outputs) -> Result<(), Refusal> {
@@ -387,26 +404,31 @@ impl Core {
     }
 
     fn close(&mut self, command: Command, life: &mut Life, index: usize, reason: Box<str>, out: &mut Outputs) -> Result<(), Refusal> {
-        let Command { seat, offer, .. } = command;
+        let Command { seat, .. } = command;
         let part = life.parts.get(index).ok_or(Refusal::Unknown)?;
         must_hold(part, seat)?;
-        if part.accepted.is_none() {
+        if part.accepted.is_none() && !life.callback_is_final() {
             return Err(Refusal::OutOfTurn);
         }
         if !self.can_promise() {
             return Err(Refusal::Full);
         }
+        self.close_share(seat, life, index, reason, out);
+        Ok(())
+    }
+
+    pub(super) fn close_share(&mut self, seat: SeatIndex, life: &mut Life, index: usize, reason: Box<str>, out: &mut Outputs) {
+        let Some(offer) = life.parts.get(index).map(|part| life.offer_id(part)) else { return };
         self.set_due(life, index, None);
         self.leave(life, index);
         let fact = Fact::Closed { at: self.now, offer, seat: self.floor.seat_name(seat), reason };
         let seq = self.record(life, fact, out);
         self.counters.closed += 1;
         self.receipts.promise(seq, Promise::Closed(offer));
-        Ok(())
     }
 }
 
-fn must_hold(part: &Part, seat: SeatIndex) -> Result<(), Refusal> {
+pub(super) fn must_hold(part: &Part, seat: SeatIndex) -> Result<(), Refusal> {
     match part.holder {
         Some(holder) if holder == seat => Ok(()),
         Some(_) => Err(Refusal::HeldByAnother),
@@ -417,6 +439,7 @@ fn must_hold(part: &Part, seat: SeatIndex) -> Result<(), Refusal> {
 fn offer_of(says: &ConsoleSays) -> Option<OfferId> {
     match says {
         ConsoleSays::Accept { offer }
+        | ConsoleSays::CalledBack { offer, .. }
         | ConsoleSays::Close { offer, .. }
         | ConsoleSays::Decline { offer, .. }
         | ConsoleSays::HandBack { offer, .. }

@@ -1,7 +1,7 @@
 //! Fingerprints of a contact's key and of its content: equal contacts are found without keeping or comparing them.
 //!
-//! SHA-256, cut to 128 bits: a caller who writes the content cannot make two contacts look like one. The fingerprints are never
-//! stored, so they may differ between machines.
+//! SHA-256, cut to 128 bits: a caller who writes the content cannot make two contacts look like one. Only a
+//! checkpoint stores fingerprints, with one that is known beside them, so they may differ between versions.
 
 use core::hash::{Hash, Hasher};
 
@@ -13,9 +13,31 @@ use crate::contact::{Contact, ContactKey};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct KeyDigest(u128);
 
+impl KeyDigest {
+    pub const fn number(self) -> u128 {
+        self.0
+    }
+
+    /// One that a checkpoint kept.
+    pub const fn of_number(number: u128) -> Self {
+        Self(number)
+    }
+}
+
 /// The key and everything in the contact but what the engine adds: its id, when it was received, its revision.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct ContentDigest(u128);
+
+impl ContentDigest {
+    pub const fn number(self) -> u128 {
+        self.0
+    }
+
+    /// One that a checkpoint kept.
+    pub const fn of_number(number: u128) -> Self {
+        Self(number)
+    }
+}
 
 pub(super) fn of_key(key: &ContactKey) -> KeyDigest {
     let mut bytes = Bytes(Vec::with_capacity(128));

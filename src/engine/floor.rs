@@ -14,6 +14,7 @@ use crate::limits::{
     CAPACITY_DEFAULT, ENDED_KEPT_MICROS_MAX, ENDED_RETOLD_MAX, ENDED_RETOLD_MICROS_MAX, GATEWAY_SESSIONS_MAX, GATEWAYS_MAX, ROOMS_MAX,
     SEATS_MAX, TAKE_MICROS_DEFAULT,
 };
+use crate::service::Service;
 use crate::units::{ContactId, DispatcherId, Name, TablesVersion, Timestamp};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,6 +43,8 @@ impl Desk {
 #[derive(Debug)]
 pub(super) struct RoomLive {
     pub id: DispatcherId,
+    /// `None` for a room that no tables have named.
+    pub service: Option<Service>,
     pub take_micros_max: u64,
     pub capacity: u32,
     people: Desk,
@@ -50,7 +53,14 @@ pub(super) struct RoomLive {
 
 impl RoomLive {
     fn new(id: DispatcherId) -> Self {
-        Self { id, take_micros_max: TAKE_MICROS_DEFAULT, capacity: CAPACITY_DEFAULT, people: Desk::default(), tests: Desk::default() }
+        Self {
+            id,
+            service: None,
+            take_micros_max: TAKE_MICROS_DEFAULT,
+            capacity: CAPACITY_DEFAULT,
+            people: Desk::default(),
+            tests: Desk::default(),
+        }
     }
 
     pub fn desk(&self, test: bool) -> &Desk {
@@ -96,9 +106,11 @@ pub(super) struct GatewayLive {
     pub contacts: BTreeSet<ContactId>,
     /// Ends that it may not have heard, oldest first.
     pub ended: VecDeque<EndNotice>,
+    /// Older ends that are on that list no more: whoever goes through it in slices goes on where it was.
+    pub ended_dropped: usize,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct EndNotice {
     pub at: Timestamp,
     pub key: ContactKey,
@@ -115,6 +127,8 @@ pub(super) struct Floor {
     nowhere: RoomLive,
     seats: Vec<SeatLive>,
     seat_by_name: BTreeMap<(bool, Seat), SeatIndex>,
+    /// Desks with a seat signed in and heard from.
+    staffed: BTreeSet<(bool, RoomIndex)>,
     pub sessions: BTreeMap<SessionId, Session>,
     pub gateways: BTreeMap<Name, GatewayLive>,
 }
@@ -130,6 +144,7 @@ impl Floor {
             nowhere: RoomLive::new(DispatcherId::default()),
             seats: Vec::new(),
             seat_by_name: BTreeMap::new(),
+            staffed: BTreeSet::new(),
             sessions: BTreeMap::new(),
             gateways: BTreeMap::new(),
         };
@@ -144,6 +159,7 @@ impl Floor {
         for room in &rooms.rooms {
             let index = self.room_index(room.id);
             let live = self.room_mut(index);
+            live.service = Some(room.service);
             live.take_micros_max = room.take_micros_max;
             live.capacity = room.capacity;
         }
@@ -179,6 +195,15 @@ impl Floor {
 
     pub fn all_rooms(&self) -> impl Iterator<Item = (RoomIndex, &RoomLive)> {
         (0..).map(RoomIndex).zip(&self.rooms)
+    }
+
+    pub fn staffed(&self) -> &BTreeSet<(bool, RoomIndex)> {
+        &self.staffed
+    }
+
+    /// Every room with a seat of people there.
+    pub fn staffed_rooms(&self) -> impl Iterator<Item = RoomIndex> {
+        self.staffed.iter().filter(|(test, _)| !test).map(|(_, room)| *room)
     }
 
     pub fn is_staffed(&self, room: RoomIndex, test: bool) -> bool {
@@ -230,6 +255,7 @@ impl Floor {
         seat.present = true;
         let (room, test) = (seat.room, seat.test);
         self.room_mut(room).desk_mut(test).sessions.push((session, index));
+        self.staffed.insert((test, room));
         true
     }
 
@@ -243,7 +269,11 @@ impl Floor {
         let (room, test) = (seat.room, seat.test);
         let desk = self.room_mut(room).desk_mut(test);
         desk.sessions.retain(|(_, seat)| *seat != index);
-        !desk.is_staffed()
+        let emptied = !desk.is_staffed();
+        if emptied {
+            self.staffed.remove(&(test, room));
+        }
+        emptied
     }
 }
 
@@ -291,6 +321,7 @@ impl Floor {
             }
             unheard |= away;
             live.ended.pop_front();
+            live.ended_dropped += 1;
         }
         self.forget_gateway(&gateway);
         unheard

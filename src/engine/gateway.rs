@@ -77,15 +77,6 @@ impl Engine {
         }
     }
 
-    pub(super) fn hung_up(&mut self, session: SessionId, key: &ContactKey, out: &mut Outputs) {
-        let Some(life) = self.spoken_of(session, key) else { return };
-        let core = &mut self.core;
-        let Some(life) = self.lives.get_mut(&life).filter(|life| !life.hung_up) else { return };
-        let contact = life.id;
-        core.record(life, Fact::HungUp { at: core.now, contact }, out);
-        core.tell_rooms(life, &life.viewers(), &ConsoleHears::CallerHungUp { contact }, out);
-    }
-
     /// The next in the chain is asked now, if the room that failed is the one whose answer is awaited.
     pub(super) fn target_failed(&mut self, session: SessionId, key: &ContactKey, dispatcher: DispatcherId, out: &mut Outputs) {
         let Some(life) = self.spoken_of(session, key) else { return };
@@ -93,6 +84,12 @@ impl Engine {
         core.counters.target_failed += 1;
         let Some(life) = self.lives.get_mut(&life) else { return };
         let failed = core.floor.room_of(&dispatcher);
+        // A repeat caller whose way to the person who knows the case failed goes the ordinary way at once.
+        let to_failed = |part: &super::Part| part.head_start.and_then(|(seat, _)| core.floor.seat(seat)).map(|seat| seat.room) == failed;
+        let first = life.parts.iter().position(|part| part.lead && part.is_untaken() && part.head_start.is_some() && to_failed(part));
+        if let Some(index) = first {
+            core.end_head_start(life, index, out);
+        }
         let awaited = |part: &super::Part| part.lead && part.is_untaken() && part.current.is_some() && part.current == failed;
         if let Some(index) = life.parts.iter().position(awaited) {
             core.advance(life, index, AskedWhy::TargetFailed, out);
@@ -100,7 +97,7 @@ impl Engine {
     }
 
     /// The live contact a gateway speaks of; counted when there is none, or when the gateway may not speak of it.
-    fn spoken_of(&mut self, session: SessionId, key: &ContactKey) -> Option<ContactId> {
+    pub(super) fn spoken_of(&mut self, session: SessionId, key: &ContactKey) -> Option<ContactId> {
         if !self.core.may_speak_of(session, key) {
             return None;
         }
@@ -156,6 +153,7 @@ impl Core {
         let evidence = std::mem::take(&mut life.pending);
         self.tell_rooms(life, &life.viewers(), &changed, out);
         self.reshape(life, Fact::Redecided { at: self.now, contact, revision, evidence, decision }, out);
+        self.propose_transfers(life, out);
         if life.parts.is_empty() {
             // Still nobody to ask: a decision is asked for until one names somebody.
             self.set_reroute(life, Some(self.now.plus_micros(REROUTE_WAIT_MICROS_MAX)));
@@ -163,7 +161,18 @@ impl Core {
             self.undecided.remove(&contact);
         }
         if life.is_done() {
-            self.end(life, Ending::Closed, out);
+            let ending = life.ending();
+            self.end(life, ending, out);
+        }
+    }
+
+    /// What somebody holds stays there; that another room is responsible now is proposed to the holder.
+    fn propose_transfers(&mut self, life: &Life, out: &mut Outputs) {
+        for part in life.parts.iter().filter(|part| part.outdated && part.holder.is_some() && part.closed.is_none()) {
+            let Some(assigned) = life.decision.services.iter().find(|assigned| assigned.service == part.service) else { continue };
+            self.counters.transfers_proposed += 1;
+            let (offer, to) = (life.offer_id(part), assigned.dispatcher);
+            self.tell_viewers(life, part, &ConsoleHears::Proposed { offer, to }, out);
         }
     }
 }
@@ -203,7 +212,7 @@ impl Core {
     fn tell_voice(&self, life: &Life, out: &mut Outputs) {
         let Some(lead) = life.parts.iter().find(|part| part.lead) else { return };
         let moved = life.voice.filter(|_| life.voice != life.targeted);
-        let Some(room) = moved.filter(|_| life.answered.is_none() && !life.hung_up && life.ended.is_none()) else { return };
+        let Some(room) = moved.filter(|_| life.answered.is_none() && life.hung_up.is_none() && life.ended.is_none()) else { return };
         let (contact, service, dispatcher) = (life.id, lead.service, self.floor.room(room).id);
         self.to_gateway(life, out, |key| GatewayHears::Moved { key, contact, service, dispatcher });
     }

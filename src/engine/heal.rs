@@ -8,13 +8,13 @@ use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::Arc;
 
 use super::floor::RoomIndex;
-use super::life::{Life, Part};
+use super::life::{CallbackLive, Life, Part};
 use super::receipt::Promise;
 use super::tick::CatchUp;
 use super::{Core, Engine, Outputs};
 use crate::decision::{AssignedRecord, DecisionRecord, NeighbourRecord, Why};
-use crate::deliver::{AskedWhy, Evidence, Fact, WaitingWhy};
-use crate::limits::CATCH_UP_MAX;
+use crate::deliver::{AskedWhy, Evidence, Fact, Seat, WaitingWhy};
+use crate::limits::{CATCH_UP_MAX, HEAL_AHEAD_ENTRIES_MAX};
 use crate::units::{ContactId, Name};
 
 /// Who wrote states and tables again, in the journal.
@@ -35,6 +35,10 @@ impl Engine {
         if self.core.receipts.unhealed() != Some((first_seq, last_seq)) {
             // More was lost in the meantime: that job begins anew when the store has come past it.
             return None;
+        }
+        if self.core.receipts.behind(self.core.seq) > HEAL_AHEAD_ENTRIES_MAX {
+            // The store takes what there is first: writing a million lives at once would be the next loss.
+            return Some(CatchUp::Heal { first_seq, last_seq, after });
         }
         let from = after.map_or(Unbounded, Excluded);
         let mut looked_at = 0;
@@ -67,6 +71,14 @@ impl Core {
         self.say_house_again(out);
     }
 
+    /// The journal's files end at midnight, and old ones are removed: the first entries of each day say what the house is in.
+    pub(super) fn begin_day(&mut self, out: &mut Outputs) {
+        let today = self.now.day();
+        if std::mem::replace(&mut self.day, today) != today && self.seq > 0 {
+            self.say_house_again(out);
+        }
+    }
+
     fn say_house_again(&mut self, out: &mut Outputs) {
         let (at, by) = (self.now, Name::new(BY_ENGINE).unwrap_or_default());
         self.append(Fact::Tables { at, version: self.floor.version, by }, out);
@@ -93,6 +105,10 @@ impl Core {
             life.began_seq = life.arrived_seq;
         }
         self.receipts.promise(life.arrived_seq, Promise::Arrived(contact));
+        if let Some((earlier, seat)) = life.repeat {
+            let seat = seat.map(|seat| self.floor.seat_name(seat));
+            self.append(Fact::Repeated { at, contact, earlier, seat }, out);
+        }
         for index in 0..life.parts.len() {
             self.say_share_again(life, index, out);
         }
@@ -101,9 +117,10 @@ impl Core {
             let dispatcher = self.floor.room(room).id;
             self.append(Fact::Answered { at, contact, dispatcher }, out);
         }
-        if life.hung_up {
-            self.append(Fact::HungUp { at, contact }, out);
+        if let Some((why, at)) = life.hung_up {
+            self.append(Fact::HungUp { at, contact, why, callback: life.callback.is_some() }, out);
         }
+        self.say_callback_again(life, out);
         if moved_on {
             let (revision, decision) = (life.contact.revision, Arc::clone(&life.decision));
             self.append(Fact::Redecided { at, contact, revision, evidence: Evidence::default(), decision }, out);
@@ -116,6 +133,17 @@ impl Core {
         life.last_seq = self.seq;
     }
 
+    fn say_callback_again(&mut self, life: &mut Life, out: &mut Outputs) {
+        let Some((outcome, _)) = life.callback.and_then(|callback| callback.outcome) else { return };
+        let Some(part) = life.parts.iter().find(|part| part.lead) else { return };
+        let seat = part.holder.or(part.closed.map(|(seat, _)| seat)).map(|seat| self.floor.seat_name(seat));
+        let nobody = Seat { dispatcher: self.floor.room(part.responsible).id, seat: Name::new(BY_ENGINE).unwrap_or_default() };
+        let (offer, seat) = (life.offer_id(part), seat.unwrap_or(nobody));
+        let seq = self.append(Fact::CalledBack { at: self.now, offer, seat, outcome, reason: Box::default() }, out);
+        life.callback = Some(CallbackLive { outcome: Some((outcome, seq)) });
+        self.receipts.promise(seq, Promise::CalledBack(offer));
+    }
+
     fn say_share_again(&mut self, life: &mut Life, index: usize, out: &mut Outputs) {
         let at = self.now;
         let Some(part) = life.parts.get(index) else { return };
@@ -125,6 +153,9 @@ impl Core {
             if position > 0 {
                 self.append(Fact::Asked { at, offer, dispatcher: self.floor.room(room).id, why }, out);
             }
+        }
+        for (room, why) in part.called().to_vec() {
+            self.append(Fact::Asked { at, offer, dispatcher: self.floor.room(room).id, why }, out);
         }
         let (holder, accepted, closed, declined) = (part.holder, part.accepted, part.closed, part.declined);
         let took = holder.or(closed.map(|(seat, _)| seat)).or(accepted.map(|(seat, _)| seat));

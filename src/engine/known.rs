@@ -8,12 +8,13 @@ use std::collections::{BTreeMap, VecDeque};
 
 use super::digest::{ContentDigest, KeyDigest};
 use super::life::Life;
+use super::past::EndedPiece;
 use crate::contact::Contact;
 use crate::deliver::{Ending, Evidence};
 use crate::limits::{CLAIMS_MAX, ENDED_KEPT_MICROS_MAX, ORPHAN_WAIT_MICROS_MAX, SIGNALS_MAX};
 use crate::units::{ContactId, Timestamp};
 
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Known {
     by_key: BTreeMap<KeyDigest, ContactId>,
     by_content: BTreeMap<ContentDigest, ContactId>,
@@ -26,12 +27,25 @@ pub(super) struct Known {
 }
 
 /// What is left of a contact that ended.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct EndedLife {
     pub key: KeyDigest,
     pub content: ContentDigest,
     pub ending: Ending,
     pub ended_seq: u64,
+}
+
+/// What a contact is found by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Remembered {
+    pub key: KeyDigest,
+    pub content: ContentDigest,
+}
+
+impl EndedLife {
+    pub const fn remembered(&self) -> Remembered {
+        Remembered { key: self.key, content: self.content }
+    }
 }
 
 impl Known {
@@ -82,8 +96,10 @@ impl Known {
     }
 
     pub fn remember(&mut self, now: Timestamp, contact: ContactId, left: EndedLife) {
-        self.ended.insert(contact, left);
-        self.ended_order.push_back((now, contact));
+        // An end that is said again after a loss is the same end: it is not forgotten the sooner for it.
+        if self.ended.insert(contact, left).is_none() {
+            self.ended_order.push_back((now, contact));
+        }
         while let Some((at, oldest)) = self.ended_order.front().copied() {
             if self.ended_order.len() <= self.ended_count_max && now.micros_since(at) <= ENDED_KEPT_MICROS_MAX {
                 break;
@@ -101,6 +117,47 @@ impl Known {
         if self.by_key.get(&left.key) == Some(&contact) {
             self.by_key.remove(&left.key);
         }
+    }
+}
+
+// --- written down and read back ---
+
+impl Known {
+    /// Contacts that have ended, in the order in which they will be forgotten.
+    pub fn ended_in_order(&self) -> impl Iterator<Item = (Timestamp, ContactId, &EndedLife)> {
+        self.ended_order.iter().filter_map(|(at, contact)| Some((*at, *contact, self.ended.get(contact)?)))
+    }
+
+    /// Whether the contact is the one found by its key, and by its content.
+    pub fn is_found(&self, contact: ContactId, by: &Remembered) -> (bool, bool) {
+        (self.by_key.get(&by.key) == Some(&contact), self.by_content.get(&by.content) == Some(&contact))
+    }
+
+    pub fn find_by(&mut self, contact: ContactId, by: &Remembered, by_key: bool, by_content: bool) {
+        if by_key {
+            self.by_key.insert(by.key, contact);
+        }
+        if by_content {
+            self.by_content.insert(by.content, contact);
+        }
+    }
+
+    /// All of them at once: lists are sorted and made into maps many times as quickly as one entry after the other.
+    pub fn restore(&mut self, pieces: &[EndedPiece]) {
+        let key = |piece: &EndedPiece| KeyDigest::of_number(piece.key);
+        let content = |piece: &EndedPiece| ContentDigest::of_number(piece.content);
+        let left = |piece: &EndedPiece| {
+            let EndedPiece { ending, ended_seq, .. } = *piece;
+            EndedLife { key: key(piece), content: content(piece), ending, ended_seq }
+        };
+        self.ended_order = pieces.iter().map(|piece| (piece.at, piece.contact)).collect();
+        self.ended = pieces.iter().map(|piece| (piece.contact, left(piece))).collect();
+        let mut by_key: BTreeMap<_, _> = pieces.iter().filter(|piece| piece.by_key).map(|piece| (key(piece), piece.contact)).collect();
+        by_key.append(&mut self.by_key);
+        let found = pieces.iter().filter(|piece| piece.by_content);
+        let mut by_content: BTreeMap<_, _> = found.map(|piece| (content(piece), piece.contact)).collect();
+        by_content.append(&mut self.by_content);
+        (self.by_key, self.by_content) = (by_key, by_content);
     }
 }
 

@@ -12,10 +12,10 @@ use super::digest::{ContentDigest, KeyDigest};
 use super::floor::{Floor, RoomIndex, SeatIndex};
 use crate::contact::{Contact, LocationClaim, Oddity, Signal};
 use crate::decision::{AssignedRecord, DecisionRecord};
-use crate::deliver::{AskedWhy, Ending, Evidence, Fact, OfferId};
-use crate::limits::{CHAIN_MAX, CLAIMS_MAX, NEIGHBOURS_MAX, SERVICES_MAX, SIGNALS_MAX, VIEWERS_MAX};
+use crate::deliver::{AskedWhy, CallbackOutcome, Ending, Evidence, Fact, HangUp, OfferId};
+use crate::limits::{CALLED_MAX, CHAIN_MAX, CLAIMS_MAX, NEIGHBOURS_MAX, SERVICES_MAX, SIGNALS_MAX, VIEWERS_MAX};
 use crate::service::Service;
-use crate::units::{ContactId, Timestamp};
+use crate::units::{ContactId, Name, Timestamp};
 
 /// The rooms one offer is on the screens of.
 pub(super) type Viewers = ArrayVec<RoomIndex, VIEWERS_MAX>;
@@ -41,11 +41,17 @@ pub(super) struct Life {
     /// Of the newest fact about it.
     pub last_seq: u64,
     pub parts: Vec<Part>,
-    pub hung_up: bool,
+    pub hung_up: Option<(HangUp, Timestamp)>,
+    /// The caller is to be called back; a task of the share that leads.
+    pub callback: Option<CallbackLive>,
+    /// Another contact of the same line that had not ended when this one came, and the seat that held it.
+    pub repeat: Option<(ContactId, Option<SeatIndex>)>,
     /// The caller speaks to this room.
     pub answered: Option<RoomIndex>,
     /// The decision in force is not the one it arrived with.
     pub redecided: bool,
+    /// Somebody took a share of it once.
+    pub taken: bool,
     /// Somebody took the lead once: from then on the voice moves only with a person.
     pub lead_taken: bool,
     /// Where the door sent the voice.
@@ -53,6 +59,8 @@ pub(super) struct Life {
     pub ended: Option<(Ending, u64)>,
 
     // Not in the facts:
+    /// Under which it is found by its line.
+    pub line: Option<(bool, Name)>,
     /// Evidence merged into `contact` and not yet in the journal.
     pub pending: Evidence,
     pub reroute_due: Option<Timestamp>,
@@ -61,6 +69,12 @@ pub(super) struct Life {
     pub voice: Option<RoomIndex>,
     /// The gateway was told that the journal is slow.
     pub overdue: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CallbackLive {
+    /// What came of it, and its fact.
+    pub outcome: Option<(CallbackOutcome, u64)>,
 }
 
 /// One service's share of a contact.
@@ -73,6 +87,8 @@ pub(super) struct Part {
     pub neighbours: ArrayVec<RoomIndex, NEIGHBOURS_MAX>,
     /// Bit `n`: the `n`th of the chain was asked.
     asked: u8,
+    /// Rooms asked beside the chain, and why.
+    called: Vec<(RoomIndex, AskedWhy)>,
     pub holder: Option<SeatIndex>,
     pub taken_seq: u64,
     pub accepted: Option<(SeatIndex, u64)>,
@@ -87,6 +103,12 @@ pub(super) struct Part {
     /// The room whose answer is awaited.
     pub current: Option<RoomIndex>,
     pub take_by: Timestamp,
+    /// When its screens must show it; after that it rings again for them. `None` once that was looked at.
+    pub look_by: Option<Timestamp>,
+    /// When everybody is asked, whatever the rooms' own times are.
+    pub alarm_by: Timestamp,
+    /// This seat is asked before the others, until then.
+    pub head_start: Option<(SeatIndex, Timestamp)>,
     pub due: Option<Timestamp>,
     pub shown: bool,
     pub declined_by: Vec<SeatIndex>,
@@ -118,12 +140,16 @@ impl Life {
             began_seq: seq,
             last_seq: seq,
             parts,
-            hung_up: false,
+            hung_up: None,
+            callback: None,
+            repeat: None,
             answered: None,
             redecided: false,
+            taken: false,
             lead_taken: false,
             targeted,
             ended: None,
+            line: None,
             pending: Evidence::default(),
             reroute_due: None,
             reroutes: 0,
@@ -142,6 +168,22 @@ impl Life {
     /// Every needed service has closed its share.
     pub fn is_done(&self) -> bool {
         !self.parts.is_empty() && self.parts.iter().all(|part| part.closed.is_some())
+    }
+
+    /// How it ends when every share is closed.
+    pub fn ending(&self) -> Ending {
+        let helped = self.parts.iter().any(|part| part.accepted.is_some());
+        if self.callback_is_final() && !helped { Ending::CalledBack } else { Ending::Closed }
+    }
+
+    /// The caller was called back, and nothing is left to do.
+    pub fn callback_is_final(&self) -> bool {
+        self.callback.and_then(|callback| callback.outcome).is_some_and(|(outcome, _)| outcome.is_final())
+    }
+
+    /// The caller is gone and nobody has called back so far.
+    pub fn awaits_callback(&self) -> bool {
+        self.ended.is_none() && self.callback.is_some_and(|callback| callback.outcome.is_none())
     }
 
     /// The rooms that see any share of it, each once.
@@ -174,6 +216,7 @@ impl Life {
             }
             Fact::Taken { offer, seat, .. } => {
                 let seat = floor.seat_index(*seat, self.test);
+                self.taken = true;
                 self.lead_taken |= self.parts.iter().any(|part| part.lead && part.service == offer.service);
                 self.with_part(offer, |part| (part.holder, part.taken_seq, part.declined) = (seat, seq, false));
             }
@@ -196,7 +239,14 @@ impl Life {
                     (part.holder, part.declined) = (None, false);
                 });
             }
-            Fact::HungUp { .. } => self.hung_up = true,
+            Fact::HungUp { at, why, callback, .. } => {
+                self.hung_up = Some((*why, *at));
+                self.callback = callback.then_some(CallbackLive { outcome: None });
+            }
+            Fact::CalledBack { outcome, .. } => self.callback = Some(CallbackLive { outcome: Some((*outcome, seq)) }),
+            Fact::Repeated { earlier, seat, .. } => {
+                self.repeat = Some((*earlier, seat.and_then(|seat| floor.seat_index(seat, self.test))));
+            }
             Fact::Answered { dispatcher, .. } => self.answered = Some(floor.room_index(*dispatcher)),
             Fact::Ended { ending, .. } => self.ended = self.ended.or(Some((*ending, seq))),
             Fact::Arrived { .. } | Fact::State { .. } | Fact::Tables { .. } => {}
@@ -222,7 +272,7 @@ impl Life {
         }
         if was_test && !self.test {
             // What test seats did is no work on a real contact.
-            (self.parts, self.lead_taken) = (parts_of(decision, floor), false);
+            (self.parts, self.taken, self.lead_taken) = (parts_of(decision, floor), false, false);
             return;
         }
         let mut old = std::mem::take(&mut self.parts);
@@ -237,7 +287,14 @@ impl Life {
                     fresh.carry_on(kept);
                     fresh
                 }
-                _ => fresh,
+                Some(kept) => {
+                    // The caller has waited all the same.
+                    fresh.alarm_by = kept.alarm_by;
+                    // The place has changed, the caller has not.
+                    fresh.called = kept.called.into_iter().filter(|(_, why)| *why == AskedWhy::Repeat).collect();
+                    fresh
+                }
+                None => fresh,
             });
         }
         self.parts.extend(old.into_iter().filter(Part::is_touched));
@@ -291,6 +348,7 @@ impl Part {
             chain,
             neighbours: ArrayVec::new(),
             asked: 1,
+            called: Vec::new(),
             holder: None,
             taken_seq: 0,
             accepted: None,
@@ -300,6 +358,9 @@ impl Part {
             opened: false,
             current: None,
             take_by: Timestamp::default(),
+            look_by: None,
+            alarm_by: Timestamp::default(),
+            head_start: None,
             due: None,
             shown: false,
             declined_by: Vec::new(),
@@ -322,12 +383,36 @@ impl Part {
         self.closed.is_none() && self.holder.is_none() && self.accepted.is_none()
     }
 
+    /// When its time on this rung is over.
+    pub fn next_due(&self) -> Timestamp {
+        let step = match self.head_start {
+            Some((_, until)) => until,
+            None => self.look_by.unwrap_or(self.take_by).min(self.take_by),
+        };
+        step.min(self.alarm_by)
+    }
+
     pub fn is_asked(&self, position: usize) -> bool {
         position < CHAIN_MAX && self.asked & (1 << position) != 0
     }
 
+    /// Those of the chain that were asked, in its order, then those asked beside it. Each once.
     pub fn asked_rooms(&self) -> impl Iterator<Item = RoomIndex> {
+        let beside = self.called.iter().map(|(room, _)| *room).filter(|room| !self.is_asked_in_turn(*room));
+        self.asked_in_turn().chain(beside)
+    }
+
+    pub fn asked_in_turn(&self) -> impl Iterator<Item = RoomIndex> {
         self.chain.iter().enumerate().filter(|(position, _)| self.is_asked(*position)).map(|(_, room)| *room)
+    }
+
+    pub fn is_asked_in_turn(&self, room: RoomIndex) -> bool {
+        self.asked_in_turn().any(|asked| asked == room)
+    }
+
+    /// Rooms asked beside the chain, and why.
+    pub fn called(&self) -> &[(RoomIndex, AskedWhy)] {
+        &self.called
     }
 
     /// Where in the chain the asking stands: one past the last that was asked.
@@ -351,7 +436,14 @@ impl Part {
     }
 
     fn ask(&mut self, room: RoomIndex, why: AskedWhy) {
-        let Some(position) = self.chain.iter().position(|in_chain| *in_chain == room) else { return };
+        let in_chain = self.chain.iter().position(|in_chain| *in_chain == room);
+        // A room that is asked because of the caller, not of the place, still has its turn in the chain.
+        let Some(position) = in_chain.filter(|_| why != AskedWhy::Repeat) else {
+            if self.called.len() < CALLED_MAX && self.called.iter().all(|(called, _)| *called != room) {
+                self.called.push((room, why));
+            }
+            return;
+        };
         // The first of a chain counts as asked from the start; that it was full is known one step later, here.
         if why == AskedWhy::Full && self.asked == 1 {
             self.asked = 0;

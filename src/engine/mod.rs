@@ -12,30 +12,36 @@
 //!   spoken only by a function that was given a journal receipt (`receipt.rs`).
 //! - Whatever a promise is about was changed by a [`Fact`] first, and by nothing else (`life.rs`, `Life::apply`): the journal alone
 //!   rebuilds it.
-//! - An offer nobody has taken is on the screen of a seat that was asked, or it is counted in [`Engine::alarms`].
+//! - An offer nobody has taken is on the screen of a seat that was asked, or it is counted in [`Engine::alarms`]. After
+//!   [`Config::alarm_wait_micros_max`] it is counted there in any case.
 //! - A call that somebody has taken or answered moves only when a person takes it elsewhere.
 //! - Tests stand at desks of their own; no message about a test names a session of a person's desk.
 //! - The same inputs with the same times give the same outputs.
 //!
 //! # The files
-//! `arrive` a contact comes; `offer` who is asked, in turn; `console` what people do; `gateway` what gateways say and are told;
+//! `arrive` a contact comes; `offer` who is asked, in turn; `ladder` when nobody answers; `console` what people do; `gateway` what
+//! gateways say and are told; `callback` callers who are gone; `repeat` callers who call again;
 //! `promise` what the disk allows; `heal` what it lost; `tick` what time brings; `recover` the journal read back. `life` is
 //! one contact, `floor` is who
 //! is there, `known` what is remembered, `audit` counts everything anew.
 
 mod arrive;
 mod audit;
+mod callback;
 mod console;
 mod digest;
 mod floor;
 mod gateway;
 mod heal;
 mod known;
+mod ladder;
 mod life;
 mod offer;
+mod past;
 mod promise;
 mod receipt;
 mod recover;
+mod repeat;
 mod tick;
 mod timers;
 
@@ -44,9 +50,10 @@ use std::sync::Arc;
 
 use crate::contact::{Contact, ContactKey};
 use crate::decision::DecisionRecord;
-use crate::deliver::{ConsoleHears, ConsoleSays, DispatcherState, Evidence, Fact, GatewayHears, OfferId, Seat};
+use crate::deliver::{Callback, ConsoleHears, ConsoleSays, DispatcherState, Evidence, Fact, GatewayHears, HangUp, OfferId, Seat};
 use crate::incident::IncidentId;
 use crate::limits;
+use crate::service::Service;
 use crate::units::{ContactId, DispatcherId, Name, TablesVersion, Timestamp};
 
 use floor::{Floor, Session};
@@ -54,6 +61,7 @@ pub use heal::BY_ENGINE;
 use known::Known;
 pub use life::merge as merge_evidence;
 use life::{Life, Part};
+pub use past::{BadPast, EndedPiece, Head, Past, Piece};
 use receipt::Receipts;
 use tick::CatchUp;
 use timers::Timers;
@@ -91,6 +99,7 @@ pub enum Input {
     HungUp {
         session: SessionId,
         key: ContactKey,
+        why: HangUp,
     },
     TargetFailed {
         session: SessionId,
@@ -151,6 +160,8 @@ pub struct Rooms {
 #[derive(Clone, Debug)]
 pub struct Room {
     pub id: DispatcherId,
+    /// What it is a room of, for an all-call.
+    pub service: Service,
     /// After this long without a take, the next in the chain is asked.
     pub take_micros_max: u64,
     /// Contacts its seats can hold at once.
@@ -243,6 +254,8 @@ pub struct Config {
     pub journal_wait_micros_max: u64,
     pub shown_wait_micros_max: u64,
     pub recovery_wait_micros_max: u64,
+    pub alarm_wait_micros_max: u64,
+    pub repeat_wait_micros_max: u64,
 }
 
 impl Default for Config {
@@ -258,6 +271,8 @@ impl Default for Config {
             journal_wait_micros_max: limits::JOURNAL_WAIT_MICROS_MAX,
             shown_wait_micros_max: limits::SHOWN_WAIT_MICROS_MAX,
             recovery_wait_micros_max: limits::RECOVERY_WAIT_MICROS_MAX,
+            alarm_wait_micros_max: limits::ALARM_WAIT_MICROS_MAX,
+            repeat_wait_micros_max: limits::REPEAT_WAIT_MICROS_MAX,
         }
     }
 }
@@ -265,9 +280,9 @@ impl Default for Config {
 /// Why an offer that nobody has taken needs somebody's eyes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Alarm {
-    /// Everybody in the chain was asked, and the last did not take it in time.
+    /// Everybody was asked, and nobody has taken it. It stands until somebody does.
     EndOfChain,
-    /// No seat is signed in at any room of the chain.
+    /// No seat is signed in at any room that was asked, nor at any other that could be.
     NoSeat,
 }
 
@@ -303,6 +318,17 @@ pub struct Counters {
     pub asked_no_take: u64,
     pub asked_not_shown: u64,
     pub asked_target_failed: u64,
+    pub asked_all_call: u64,
+    pub asked_repeat: u64,
+    /// Screens rung again for an offer they already showed.
+    pub alerts: u64,
+    /// Contacts whose line had another contact that had not ended.
+    pub repeats: u64,
+    /// Callers who were gone and are to be called back.
+    pub callbacks: u64,
+    pub callbacks_done: u64,
+    /// Holders told that another room is responsible now.
+    pub transfers_proposed: u64,
     /// A full room was asked all the same, because nobody else was left.
     pub over_capacity: u64,
     pub taken: u64,
@@ -375,6 +401,10 @@ pub struct ContactView {
     pub incident: IncidentId,
     pub arrived: Timestamp,
     pub hung_up: bool,
+    /// The caller is to be called back, or was.
+    pub callback: Option<Callback>,
+    /// Another contact of the same line, and the seat that held it when this one came.
+    pub repeat: Option<(ContactId, Option<Seat>)>,
     pub answered: Option<DispatcherId>,
     pub offers: Vec<OfferView>,
 }
@@ -392,6 +422,8 @@ struct Core {
     config: Config,
     /// The latest time an input came with; a clock that runs backwards stands still here.
     now: Timestamp,
+    /// Of the newest entry, in days since 1970.
+    day: u64,
     /// Of the newest entry.
     seq: u64,
     snapshot: u64,
@@ -408,6 +440,12 @@ struct Core {
     /// Offers nobody has taken, oldest contact first.
     waiting: BTreeSet<(Timestamp, OfferId)>,
     alarms: Alarms,
+    /// Callers who are gone and were not called back so far, longest first.
+    callbacks: BTreeSet<(Timestamp, ContactId)>,
+    /// Live contacts by their caller's number, tests apart.
+    lines: BTreeSet<(bool, Name, ContactId)>,
+    /// Until then seats have time to come back after a restart.
+    recovering_until: Timestamp,
     /// Contacts whose decision names nobody. `route` is total, so there are none; if there is one, somebody must know.
     undecided: BTreeSet<ContactId>,
     store_failing: bool,
@@ -421,6 +459,7 @@ impl Engine {
     pub fn new(config: Config, rooms: &Rooms) -> Self {
         let core = Core {
             now: Timestamp::default(),
+            day: 0,
             seq: 0,
             snapshot: 1,
             states: BTreeMap::new(),
@@ -433,6 +472,9 @@ impl Engine {
             catch_up_last: 0,
             waiting: BTreeSet::new(),
             alarms: Alarms::default(),
+            callbacks: BTreeSet::new(),
+            lines: BTreeSet::new(),
+            recovering_until: Timestamp::default(),
             undecided: BTreeSet::new(),
             store_failing: false,
             counters: Counters::default(),
@@ -449,6 +491,7 @@ impl Engine {
     pub fn handle(&mut self, input: Input, now: Timestamp, out: &mut Outputs) {
         self.core.now = self.core.now.max(now);
         self.core.counters.inputs += 1;
+        self.core.begin_day(out);
         match input {
             Input::Arrived { contact, decision, handed_back, .. } => {
                 self.arrived(contact, decision, handed_back, out);
@@ -456,7 +499,7 @@ impl Engine {
             Input::Evidence { session, key, evidence } => self.evidence(session, &key, evidence, out),
             Input::Redecided { contact, revision, decision } => self.redecided(contact, revision, decision, out),
             Input::Answered { session, key, dispatcher } => self.answered(session, &key, dispatcher, out),
-            Input::HungUp { session, key } => self.hung_up(session, &key, out),
+            Input::HungUp { session, key, why } => self.hung_up(session, &key, why, out),
             Input::TargetFailed { session, key, dispatcher } => self.target_failed(session, &key, dispatcher, out),
             Input::GatewayOpened { session, gateway } => self.gateway_opened(session, gateway, out),
             Input::ConsoleOpened { session, seat, test } => self.core.console_opened(session, seat, test, out),
@@ -495,6 +538,16 @@ impl Engine {
     /// When the contact arrived whose offer has waited longest.
     pub fn waiting_oldest(&self) -> Option<Timestamp> {
         self.core.waiting.first().map(|(at, _)| *at)
+    }
+
+    /// Callers who are gone and were not called back so far.
+    pub fn callbacks_waiting(&self) -> usize {
+        self.core.callbacks.len()
+    }
+
+    /// Since when the caller is gone who has waited longest to be called back.
+    pub fn callback_oldest(&self) -> Option<Timestamp> {
+        self.core.callbacks.first().map(|(since, _)| *since)
     }
 
     pub fn alarms(&self) -> Alarms {
@@ -649,7 +702,9 @@ impl Core {
             decision: Arc::clone(&life.decision),
             incident: IncidentId::begun_by(self.config.partition, life.began_seq),
             arrived: life.arrived,
-            hung_up: life.hung_up,
+            hung_up: life.hung_up.is_some(),
+            callback: callback::callback(life),
+            repeat: life.repeat.map(|(earlier, seat)| (earlier, seat.map(|seat| self.floor.seat_name(seat)))),
             answered: life.answered.as_ref().map(room),
             offers: life.parts.iter().map(offer).collect(),
         }

@@ -10,19 +10,22 @@ use super::floor::{RoomIndex, SeatIndex};
 use super::life::{Life, Part, Viewers};
 use super::timers::Timer;
 use super::{Alarm, Core, Output, Outputs};
-use crate::deliver::{AskedWhy, ConsoleHears, Fact, GatewayHears, Offer, OfferId, Role, WaitingWhy};
-use crate::limits::TAKE_MICROS_DEFAULT;
+use crate::deliver::{AlertWhy, AskedWhy, ConsoleHears, Fact, GatewayHears, Offer, OfferId, Role, WaitingWhy};
 use crate::units::Timestamp;
 
 // --- asking ---
 
 impl Core {
-    /// Asks the first of the chain, or the first after it that can be asked, and shows it to the neighbours.
-    pub(super) fn open(&mut self, life: &mut Life, index: usize, out: &mut Outputs) {
+    /// Asks the first of the chain, or the first after it that can be asked, and shows it to the neighbours. `first_seat` is asked
+    /// before all of them: it holds an earlier contact of the line.
+    pub(super) fn open(&mut self, life: &mut Life, index: usize, first_seat: Option<SeatIndex>, out: &mut Outputs) {
         let test = life.test;
         let Some(part) = life.parts.get_mut(index) else { return };
         debug_assert!(!part.opened, "an offer is opened once");
         part.opened = true;
+        if part.alarm_by == Timestamp::default() {
+            self.begin_wait(part);
+        }
         let Some(first) = part.chain.first().copied() else { return };
         let staffed = self.floor.is_staffed(first, test);
         let full = self.floor.room(first).is_full(test);
@@ -33,6 +36,9 @@ impl Core {
         } else {
             let why = if staffed { AskedWhy::Full } else { AskedWhy::NoSeat };
             self.choose_next(life, index, why, out);
+        }
+        if let Some(seat) = first_seat {
+            self.give_head_start(life, index, seat, out);
         }
         self.enter(life, index);
         let viewers = life.parts.get(index).map(Part::viewers).unwrap_or_default();
@@ -45,24 +51,38 @@ impl Core {
         if !part.is_seeking() {
             return;
         }
+        self.widen(life, index, out, |core, life, out| core.choose_next(life, index, why, out));
+    }
+
+    /// Lets more rooms be asked, keeps the lists true, and shows the offer to who did not see it or sees it in a new role.
+    pub(super) fn widen(&mut self, life: &mut Life, index: usize, out: &mut Outputs, ask: impl FnOnce(&mut Self, &mut Life, &mut Outputs)) {
+        let Some(part) = life.parts.get(index) else { return };
         let before = part.viewers();
         let asked_before: Viewers = part.asked_rooms().collect();
         let is_new = |part: &Part, room: &RoomIndex| part.asked_rooms().any(|asked| asked == *room) && !asked_before.contains(room);
         self.leave(life, index);
-        self.choose_next(life, index, why, out);
+        ask(self, life, out);
         self.enter(life, index);
         let Some(part) = life.parts.get(index) else { return };
         // A neighbour that is asked now sees the offer again, in its new role.
         let news: Viewers = part.viewers().into_iter().filter(|room| !before.contains(room) || is_new(part, room)).collect();
+        let turn = part.current.filter(|room| part.alarm.is_none() && asked_before.contains(room));
         self.show(life, index, &news, out);
+        if let Some(room) = turn {
+            self.alert(life, index, &[room], AlertWhy::YourTurn, out);
+        }
     }
 
     /// The facts of asking: who is asked now, and whose answer is awaited until when. Lists and screens are the caller's.
     fn choose_next(&mut self, life: &mut Life, index: usize, why: AskedWhy, out: &mut Outputs) {
         let test = life.test;
         let mut why_next = why;
-        let mut found = None;
-        let Some(part) = life.parts.get(index) else { return };
+        let mut found = self.ask_new_room(life, index, why, out);
+        let Some(part) = life.parts.get_mut(index) else { return };
+        part.head_start = None;
+        if let Some(room) = found {
+            return self.await_answer(life, index, room, out);
+        }
         let (start, chain) = (part.next_position(), part.chain.clone());
         for room in chain.iter().skip(start).copied() {
             let staffed = self.floor.is_staffed(room, test);
@@ -77,12 +97,23 @@ impl Core {
             why_next = AskedWhy::NoSeat;
         }
         if found.is_none() {
-            found = self.ask_the_rest(life, index, why, out);
+            found = self.ask_the_rest(life, index, why, out).or_else(|| self.ask_neighbour(life, index, why, out));
         }
         match found {
             Some(room) => self.await_answer(life, index, room, out),
-            None => self.raise_alarm(life, index),
+            None => self.call_everybody(life, index, out),
         }
+    }
+
+    /// What its holder asks to hand over, after new evidence made another room responsible, goes to that room first.
+    fn ask_new_room(&mut self, life: &mut Life, index: usize, why: AskedWhy, out: &mut Outputs) -> Option<RoomIndex> {
+        let part = life.parts.get(index).filter(|part| part.outdated && part.declined)?;
+        let assigned = life.decision.services.iter().find(|assigned| assigned.service == part.service)?;
+        let chain: Viewers = assigned.chain.iter().filter_map(|id| self.floor.room_of(id)).collect();
+        let can = |room: &RoomIndex| self.floor.is_staffed(*room, life.test) && part.asked_rooms().all(|asked| asked != *room);
+        let room = chain.into_iter().find(can)?;
+        self.ask(life, index, room, why, out);
+        Some(room)
     }
 
     /// Nobody is left to ask in turn: the full rooms that were passed are asked after all. A first room that is full and alone keeps
@@ -102,7 +133,7 @@ impl Core {
         found
     }
 
-    fn ask(&mut self, life: &mut Life, index: usize, room: RoomIndex, why: AskedWhy, out: &mut Outputs) {
+    pub(super) fn ask(&mut self, life: &mut Life, index: usize, room: RoomIndex, why: AskedWhy, out: &mut Outputs) {
         let Some(part) = life.parts.get(index) else { return };
         let (offer, dispatcher) = (life.offer_id(part), self.floor.room(room).id);
         *match why {
@@ -113,6 +144,8 @@ impl Core {
             AskedWhy::NoTake => &mut self.counters.asked_no_take,
             AskedWhy::NotShown => &mut self.counters.asked_not_shown,
             AskedWhy::TargetFailed => &mut self.counters.asked_target_failed,
+            AskedWhy::AllCall => &mut self.counters.asked_all_call,
+            AskedWhy::Repeat => &mut self.counters.asked_repeat,
         } += 1;
         self.record(life, Fact::Asked { at: self.now, offer, dispatcher, why }, out);
     }
@@ -121,30 +154,21 @@ impl Core {
     pub(super) fn await_answer(&mut self, life: &mut Life, index: usize, room: RoomIndex, out: &mut Outputs) {
         let take_micros = self.floor.room(room).take_micros_max;
         let Some(part) = life.parts.get_mut(index) else { return };
+        if part.alarm == Some(Alarm::NoSeat) {
+            // Nobody was there; now somebody is, and has the whole time.
+            self.begin_wait(part);
+        }
         part.current = Some(room);
         part.take_by = self.now.plus_micros(take_micros);
+        part.look_by = Some(self.now.plus_micros(self.config.shown_wait_micros_max));
         part.shown = false;
         part.alarm = None;
-        let first_look = self.now.plus_micros(self.config.shown_wait_micros_max);
-        let due = part.take_by.min(first_look);
+        let due = part.next_due();
         let moves = part.lead && !life.lead_taken;
         self.set_due(life, index, Some(due));
         if moves {
             self.move_voice(life, room, out);
         }
-    }
-
-    fn raise_alarm(&mut self, life: &mut Life, index: usize) {
-        let test = life.test;
-        let Some(part) = life.parts.get_mut(index) else { return };
-        let seen = part.asked_rooms().any(|room| self.floor.is_staffed(room, test));
-        part.alarm = Some(if seen { Alarm::EndOfChain } else { Alarm::NoSeat });
-        if !seen {
-            part.current = None;
-        }
-        // A test that nobody can see is not left standing: the timer looks again and sinks it.
-        let due = (test && !seen).then(|| self.now.plus_micros(TAKE_MICROS_DEFAULT));
-        self.set_due(life, index, due);
     }
 
     pub(super) fn set_due(&mut self, life: &mut Life, index: usize, due: Option<Timestamp>) {
@@ -180,7 +204,7 @@ impl Core {
 
     /// Tells the gateway where the voice of an unanswered call goes now. Nothing is said twice.
     pub(super) fn move_voice(&mut self, life: &mut Life, room: RoomIndex, out: &mut Outputs) {
-        if life.voice == Some(room) || life.answered.is_some() || life.hung_up {
+        if life.voice == Some(room) || life.answered.is_some() || life.hung_up.is_some() {
             return;
         }
         life.voice = Some(room);
@@ -284,11 +308,14 @@ impl Core {
     /// The offer as one room sees it. What is promised in it is in the journal.
     pub(super) fn offer(&self, life: &Life, part: &Part, room: RoomIndex) -> Arc<Offer> {
         let asked = part.asked_rooms().any(|in_chain| in_chain == room);
-        let role = match () {
-            () if life.test => Role::Test,
-            () if asked && room == part.responsible => Role::Responsible,
-            () if asked => Role::Overflow,
-            () => Role::Neighbour,
+        let called = part.called().iter().find(|(called, _)| *called == room && !part.is_asked_in_turn(room));
+        let role = match called.map(|(_, why)| why) {
+            _ if life.test => Role::Test,
+            _ if asked && room == part.responsible => Role::Responsible,
+            Some(AskedWhy::AllCall) => Role::AllCall,
+            Some(AskedWhy::Repeat) => Role::Repeat,
+            _ if asked => Role::Overflow,
+            _ => Role::Neighbour,
         };
         let holder = part.holder.filter(|_| self.is_stored(part.taken_seq));
         Arc::new(Offer {
@@ -301,6 +328,9 @@ impl Core {
             confirmed: self.is_stored(life.arrived_seq),
             held_by: holder.map(|seat| self.floor.seat_name(seat)),
             accepted: part.accepted.is_some_and(|(_, seq)| self.is_stored(seq)),
+            alarm: part.alarm.is_some(),
+            callback: self.callback_promised(life).filter(|_| part.lead),
+            repeat: self.repeat(life, part),
         })
     }
 
@@ -335,6 +365,7 @@ impl Core {
         self.count(life, index, true);
         let Some(part) = life.parts.get_mut(index) else { return };
         part.declined_by.clear();
+        self.begin_wait(part);
         let viewers = part.viewers();
         self.tell_rooms(life, &viewers, &ConsoleHears::Waiting { offer, why }, out);
         self.seek_again(life, index, out);
@@ -367,7 +398,7 @@ impl Core {
                 if let Some(part) = life.parts.get_mut(index) {
                     (part.opened, part.due, part.alarm) = (false, None, None);
                 }
-                self.open(life, index, out);
+                self.open(life, index, None, out);
             }
         }
         // Another service may lead now that was asked before: the voice goes to the room whose answer is awaited.

@@ -39,7 +39,7 @@ impl Engine {
 
     fn keep(&mut self, receipt: Receipt, seq: u64, promise: Promise, out: &mut Outputs) {
         let contact = match &promise {
-            Promise::Accepted(offer) | Promise::Closed(offer) | Promise::Taken(offer) => offer.contact,
+            Promise::Accepted(offer) | Promise::CalledBack(offer) | Promise::Closed(offer) | Promise::Taken(offer) => offer.contact,
             Promise::Arrived(contact) | Promise::Ended(contact) => *contact,
             Promise::Overflowed(whose) => return self.core.keep_overflowed(receipt, &whose.0, whose.1, out),
         };
@@ -47,6 +47,7 @@ impl Engine {
         match promise {
             Promise::Accepted(offer) => self.core.keep_accepted(receipt, seq, life, offer, out),
             Promise::Arrived(_) => self.core.keep_arrived(receipt, life, out),
+            Promise::CalledBack(offer) => self.core.keep_called_back(receipt, seq, life, offer, out),
             Promise::Closed(offer) => self.core.keep_closed(receipt, life, offer, out),
             Promise::Ended(_) => {
                 self.core.keep_ended(receipt, life, out);
@@ -106,6 +107,13 @@ impl Core {
         let viewers = part.viewers();
         self.say_accepted(receipt, life, part.service, by, out);
         self.tell_rooms(life, &viewers, &ConsoleHears::Accepted { offer, by }, out);
+    }
+
+    fn keep_called_back(&mut self, _: Receipt, seq: u64, life: &Life, offer: OfferId, out: &mut Outputs) {
+        let Some(part) = life.position(offer.service).and_then(|index| life.parts.get(index)) else { return };
+        let Some((outcome, _)) = life.callback.and_then(|callback| callback.outcome).filter(|(_, said)| *said == seq) else { return };
+        let Some(seat) = part.holder.or(part.closed.map(|(seat, _)| seat)) else { return };
+        self.tell_viewers(life, part, &ConsoleHears::CalledBack { offer, by: self.floor.seat_name(seat), outcome }, out);
     }
 
     fn keep_closed(&mut self, receipt: Receipt, life: &Life, offer: OfferId, out: &mut Outputs) {

@@ -24,6 +24,7 @@ pub(super) struct Receipt {
 pub(super) enum Promise {
     Accepted(OfferId),
     Arrived(ContactId),
+    CalledBack(OfferId),
     Closed(OfferId),
     Ended(ContactId),
     /// Arrival and end in one: the engine was full. Its life is not kept, so the promise carries its key.
@@ -72,6 +73,11 @@ impl Receipts {
         self.through = self.through.max(through);
         // What was lost stands in later entries now, and nothing speaks of the lost ones any more.
         self.hole.take_if(|hole| hole.healed_by_seq.is_some_and(|healed| healed <= through));
+    }
+
+    /// Entries up to `seq` that the store does not hold yet.
+    pub(super) const fn behind(&self, seq: u64) -> u64 {
+        seq.saturating_sub(self.through)
     }
 
     pub(super) fn covers(&self, seq: u64) -> Option<Receipt> {

@@ -3,94 +3,91 @@
 //! After a restart nobody is signed in and no gateway is there. What waits is shown as seats come; what was held stays with its
 //! holder for one lease; nobody further down a chain is asked before those asked already had time to come back.
 
-use super::floor::EndNotice;
 use super::life::Life;
+use super::past::{self, Past};
 use super::receipt::Receipts;
 use super::timers::Timer;
 use super::{Alarm, Config, Core, Engine, Rooms, digest};
-use crate::deliver::{Ending, Fact, OfferId};
-use crate::limits::ENDED_RETOLD_MICROS_MAX;
-use crate::units::{ContactId, Timestamp};
+use crate::deliver::{Fact, OfferId};
+use crate::units::Timestamp;
 
 impl Engine {
-    /// Rebuilds an engine from its journal, in the journal's order. Everything read is held, so every promise may be said again.
+    /// Rebuilds an engine from all facts of its journal, in the journal's order. Everything read is held, so every promise may be said
+    /// again.
     ///
     /// `now` must not be earlier than the newest fact.
     pub fn recover(config: Config, rooms: &Rooms, facts: impl IntoIterator<Item = (u64, Fact)>, now: Timestamp) -> Self {
-        let mut engine = Self::new(config, rooms);
-        let mut ends: Vec<EndNotice> = Vec::new();
-        let mut newest = Timestamp::default();
+        let mut past = Past::new(&config);
         for (seq, fact) in facts {
-            // A gap is a declared loss or a damaged journal; what is there is used.
-            engine.core.counters.journal_gaps += u64::from(seq != engine.core.seq + 1 && engine.core.seq != 0);
-            engine.core.seq = engine.core.seq.max(seq);
-            newest = newest.max(fact.at());
-            engine.read_back(seq, fact, &mut ends);
+            past.take(seq, &fact, || fact.clone());
         }
-        engine.core.now = now.max(newest);
-        engine.core.receipts = Receipts::recovered(engine.core.seq);
-        for end in ends.into_iter().filter(|end| newest.micros_since(end.at) <= ENDED_RETOLD_MICROS_MAX) {
-            engine.core.keep_end(end.key, end.contact, end.ending);
+        Self::resume(config, rooms, &past, |fact| Some(fact.clone()), 0, now)
+    }
+
+    /// Makes the engine that the past is of. `read` reads what a fact was kept as; `last_seq` is the last number the journal has given
+    /// out, when that is beyond its newest fact.
+    pub fn resume<K>(
+        config: Config,
+        rooms: &Rooms,
+        past: &Past<K>,
+        mut read: impl FnMut(&K) -> Option<Fact>,
+        last_seq: u64,
+        now: Timestamp,
+    ) -> Self {
+        let mut engine = Self::new(config, rooms);
+        for (seq, kept) in past.facts() {
+            match read(kept) {
+                Some(fact) => engine.read_back(seq, &fact),
+                None => engine.core.counters.facts_astray += 1,
+            }
+        }
+        let (core, head) = (&mut engine.core, past.head());
+        core.known = past.known.clone();
+        (core.seq, core.snapshot, core.now) = (head.seq.max(last_seq), head.snapshot, now.max(head.newest));
+        core.receipts = Receipts::recovered(core.seq);
+        core.day = head.newest.day();
+        core.counters.journal_gaps = head.gaps;
+        core.counters.facts_astray += head.astray;
+        for (dispatcher, state) in &past.states {
+            core.set_state(*dispatcher, *state);
+        }
+        for end in past.ends() {
+            core.keep_end(end.key.clone(), end.contact, end.ending);
         }
         engine.go_on();
         engine
     }
 
-    fn read_back(&mut self, seq: u64, fact: Fact, ends: &mut Vec<EndNotice>) {
-        match &fact {
-            // A second arrival of one contact says again, after a loss, all that the lost entries said.
-            Fact::Arrived { at, contact, decision, .. } => {
-                let digests = (digest::of_key(&contact.key), digest::of_content(contact));
-                let mut life = Life::new(seq, *at, contact.clone(), decision.clone(), digests, &mut self.core.floor);
-                if let Some(before) = self.lives.get(&life.id) {
-                    life.began_seq = before.began_seq;
-                    self.core.known.replaced(before.id, before.content);
-                }
-                self.core.snapshot = self.core.snapshot.max(decision.snapshot);
-                self.core.remember_life(&life);
-                self.lives.insert(life.id, Box::new(life));
-            }
-            Fact::State { dispatcher, state, .. } => {
-                self.core.snapshot += 1;
-                self.core.set_state(*dispatcher, *state);
-            }
-            Fact::Tables { .. } => self.core.snapshot += 1,
-            Fact::Ended { at, contact, ending } => self.read_end(seq, *at, *contact, *ending, ends),
-            Fact::Redecided { contact, .. } | Fact::HungUp { contact, .. } | Fact::Answered { contact, .. } => {
-                self.read_into(seq, *contact, &fact);
-            }
-            Fact::Asked { offer, .. }
-            | Fact::Taken { offer, .. }
-            | Fact::Accepted { offer, .. }
-            | Fact::Waiting { offer, .. }
-            | Fact::Declined { offer, .. }
-            | Fact::Closed { offer, .. } => self.read_into(seq, offer.contact, &fact),
-        }
+    /// Gives a number to an entry of the journal's own.
+    pub fn reserve_seq(&mut self) -> u64 {
+        self.core.seq += 1;
+        self.core.seq
     }
 
-    fn read_into(&mut self, seq: u64, contact: ContactId, fact: &Fact) {
-        match self.lives.get_mut(&contact) {
-            Some(life) => life.apply(seq, fact, &mut self.core.floor),
+    fn read_back(&mut self, seq: u64, fact: &Fact) {
+        let floor = &mut self.core.floor;
+        if let Fact::Arrived { at, contact, decision, .. } = fact {
+            let digests = (digest::of_key(&contact.key), digest::of_content(contact));
+            let mut life = Life::new(seq, *at, contact.clone(), decision.clone(), digests, floor);
+            if let Some(before) = self.lives.get(&life.id) {
+                life.began_seq = before.began_seq;
+            }
+            floor.contact_began(life.contact.key.gateway, life.id);
+            self.lives.insert(life.id, Box::new(life));
+            return;
+        }
+        match past::contact_of(fact).and_then(|contact| self.lives.get_mut(&contact)) {
+            Some(life) => life.apply(seq, fact, floor),
             None => self.core.counters.facts_astray += 1,
         }
-    }
-
-    fn read_end(&mut self, seq: u64, at: Timestamp, contact: ContactId, ending: Ending, ends: &mut Vec<EndNotice>) {
-        let Some(life) = self.lives.remove(&contact) else {
-            self.core.counters.facts_astray += 1;
-            return;
-        };
-        self.core.known.life_ended(at, &life, ending, seq);
-        let key = life.contact.key.clone();
-        if let Some(gateway) = self.core.floor.gateways.get_mut(&key.gateway) {
-            gateway.contacts.remove(&contact);
-        }
-        ends.push(EndNotice { at, key, contact, ending });
     }
 
     /// Puts every life back on the lists, with time for its people to come back.
     fn go_on(&mut self) {
         let core = &mut self.core;
+        if core.seq > 0 {
+            core.recovering_until = core.now.plus_micros(core.config.recovery_wait_micros_max);
+        }
         for life in self.lives.values_mut() {
             core.resume(life);
         }
@@ -108,9 +105,12 @@ impl Core {
     fn resume(&mut self, life: &mut Life) {
         let due = self.now.plus_micros(self.config.recovery_wait_micros_max);
         let contact = life.id;
+        self.list_line(life);
+        self.list_callback(life);
         for index in 0..life.parts.len() {
             let Some(part) = life.parts.get_mut(index) else { continue };
             part.opened = true;
+            self.begin_wait(part);
             if part.is_seeking() && part.closed.is_none() {
                 // Nobody sees it now, and that is what the alarm says until somebody does.
                 part.alarm = part.is_untaken().then_some(Alarm::NoSeat);

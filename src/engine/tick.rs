@@ -4,8 +4,8 @@ use std::ops::Bound::{Excluded, Unbounded};
 
 use super::floor::{RoomIndex, SeatIndex, Session};
 use super::timers::Timer;
-use super::{Engine, Outputs, SessionId};
-use crate::deliver::{AskedWhy, ConsoleHears, Ending, OfferId};
+use super::{Alarm, Engine, Outputs, SessionId};
+use crate::deliver::{AskedWhy, ConsoleHears, OfferId};
 use crate::limits::{CATCH_UP_MAX, CATCH_UP_PAUSE_MICROS, REROUTES_MAX, TICK_TIMERS_MAX};
 use crate::units::{ContactId, Name};
 
@@ -71,20 +71,16 @@ impl Engine {
     fn ask_due(&mut self, offer: OfferId, out: &mut Outputs) {
         let core = &mut self.core;
         let Some(life) = self.lives.get_mut(&offer.contact).filter(|life| life.ended.is_none()) else { return };
-        if life.test && !core.has_audience(life) {
+        if core.is_without_audience(life) {
             return core.sink(life, out);
         }
         if life.is_done() {
             // The journal ended between the last close and the end.
-            return core.end(life, Ending::Closed, out);
+            let ending = life.ending();
+            return core.end(life, ending, out);
         }
         let Some(index) = life.position(offer.service) else { return };
-        let Some(part) = life.parts.get_mut(index) else { return };
-        part.due = None;
-        let why = if part.take_by <= core.now { AskedWhy::NoTake } else { AskedWhy::NotShown };
-        let current = part.current.filter(|room| core.floor.is_staffed(*room, life.test));
-        let why = if current.is_some() { why } else { AskedWhy::NoSeat };
-        core.advance(life, index, why, out);
+        core.escalate(life, index, out);
     }
 
     /// No decision came for new evidence. It is asked for again, and at last written down under the decision in force: evidence is
@@ -148,14 +144,16 @@ impl Engine {
         Some(CatchUp::Emptied { room, test, after: Some(after) })
     }
 
-    /// If nobody who was asked is there any more, the next is asked.
+    /// If nobody who was asked is there any more, or not the room whose answer is awaited, the next is asked.
     fn seat_left(&mut self, offer: OfferId, out: &mut Outputs) {
         let core = &mut self.core;
         let Some(life) = self.lives.get_mut(&offer.contact) else { return };
         let Some(index) = life.position(offer.service) else { return };
         let Some(part) = life.parts.get(index) else { return };
         let seen = part.asked_rooms().any(|asked| core.floor.is_staffed(asked, life.test));
-        if part.is_untaken() && !seen {
+        let awaits = part.alarm.is_none() && part.head_start.is_none() && part.current.is_some();
+        let gone = awaits && part.current.is_some_and(|room| !core.floor.is_staffed(room, life.test));
+        if part.is_untaken() && (!seen || gone) {
             core.advance(life, index, AskedWhy::NoSeat, out);
         }
     }
@@ -179,7 +177,9 @@ impl Engine {
         let Some(part) = life.parts.get(index) else { return };
         let asked = part.asked_rooms().any(|in_chain| in_chain == room);
         let unseen = part.current.is_none_or(|current| !core.floor.is_staffed(current, life.test));
-        if asked && part.is_untaken() && (part.alarm.is_some() || unseen) {
+        // An alarm because nobody takes it stands until somebody does, whoever comes.
+        let lifts = part.alarm == Some(Alarm::NoSeat) || (part.alarm.is_none() && unseen);
+        if asked && part.is_untaken() && lifts {
             core.leave(life, index);
             core.await_answer(life, index, room, out);
             core.enter(life, index);
@@ -187,8 +187,8 @@ impl Engine {
         let Some(part) = life.parts.get(index) else { return };
         core.counters.offers_shown += 1;
         out.console(session, ConsoleHears::Offer(core.offer(life, part, room)));
-        if life.hung_up {
-            out.console(session, ConsoleHears::CallerHungUp { contact: life.id });
+        if let Some((why, _)) = life.hung_up {
+            out.console(session, ConsoleHears::CallerHungUp { contact: life.id, why });
         }
     }
 
@@ -204,7 +204,8 @@ impl Engine {
             return None;
         }
         let live = self.core.floor.gateways.get(&gateway)?;
-        let ends: Vec<_> = live.ended.iter().skip(ends_told).take(CATCH_UP_MAX).cloned().collect();
+        let ends_told = ends_told.max(live.ended_dropped);
+        let ends: Vec<_> = live.ended.iter().skip(ends_told - live.ended_dropped).take(CATCH_UP_MAX).cloned().collect();
         let from = after.map_or(Unbounded, Excluded);
         let slice: Vec<ContactId> = live.contacts.range((from, Unbounded)).take(CATCH_UP_MAX).copied().collect();
         for contact in &slice {

@@ -7,18 +7,20 @@
 //! ```text
 //! cells   root grid, then sub-grids of 2x2 to 16x16 in the order of a depth-first walk. One word a cell:
 //!           00 + 30 bits   final: 0 outside, 1 + area, or 65,537 + offset of a set
-//!           01 + 30 bits   leaf: offset in `leaves`
+//!           01 + 4 + 26    leaf: half its vertices less one, offset / 2 in `leaves`
 //!           10 + 3 + 27    sub-grid: log2 of its side, offset / 4 in `cells`
 //! leaves  records of at most 24 edges (31 when a leaf cannot be split), see below
 //! sets    length, then areas in ascending order
 //!
-//! record  head       vertices (6 bits) | palette (4) | more | same | - | areas of the cell's corner (8, from bit 16)
+//! record  head       vertices (6 bits) | palette (4) | more | same | - | areas of the cell's corner (8, from bit 16) |
+//!                    the mask of every slot, where they are alike (8)
 //!         real       one bit a slot: it is an edge (a slot between two chains is not)
 //!         across     one bit a slot: the edge straddles the corner's meridian
 //!         left       one bit a slot: the corner is left of the edge
+//!         lats, lons the vertices of the chains, an even number; slot i is the edge from vertex i to vertex i + 1
 //!         palette    two areas a word, ascending, at most 8
-//!         masks      one byte a slot: the areas the edge bounds, as bits of the palette
-//!         lats, lons the vertices of the chains; slot i is the edge from vertex i to vertex i + 1
+//!         masks      where they differ, one byte a slot: the areas the edge bounds, as bits of the palette
+//!         -          nothing or one word, so that records start at even words
 //! ```
 //!
 //! A cell's corner is its south-western one, displaced as every point is (see [`super::ring`]). The areas that contain the corner
@@ -26,6 +28,9 @@
 //! areas of every edge that it crosses. An edge shared by two areas stands once, with the bits of both. Leaves with more than
 //! eight areas or too many edges have several records: `more` says that another one follows, `same` that it goes on with the
 //! palette of this one.
+//!
+//! A look-up in a large map is waiting for memory. So the word of a leaf says how long its first record is: everything in the record
+//! can be fetched at once, and nothing has to wait for its head.
 //!
 //! # Invariants
 //! - No query allocates. No query panics, or runs longer than the arrays are, whatever the arrays hold.
@@ -92,6 +97,15 @@ pub struct GridStats {
     pub bytes: usize,
 }
 
+/// What one look-up reads, for benches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Touched {
+    /// Words of the grid and records of leaves.
+    pub cells: usize,
+    /// Every edge of those records.
+    pub edges: usize,
+}
+
 /// The compiled index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grid {
@@ -120,9 +134,11 @@ const SET_FIRST: u32 = 65_537;
 const PALETTE_MAX: usize = 8;
 const RECORD_VERTICES_MAX: usize = 32;
 const RECORD_HEAD_WORDS: usize = 4;
+const LEAF_SHIFT: u32 = 26;
+const LEAF_OFFSET: u32 = (1 << LEAF_SHIFT) - 1;
 const MORE: u32 = 1 << 10;
 const SAME: u32 = 1 << 11;
-const HEAD_BITS: u32 = 0x00ff_0fff;
+const HEAD_BITS: u32 = 0xffff_0fff;
 
 /// Edges of a leaf that need not be split.
 const LEAF_EDGES_MAX: usize = 24;
@@ -139,7 +155,7 @@ pub const BOX_CELLS_MAX: u32 = 256;
 /// Points looked up side by side: as many as the processor has loads in flight.
 const BATCH: usize = 16;
 
-const WORDS_MAGIC: u32 = 0x4752_4431;
+const WORDS_MAGIC: u32 = 0x4752_4432;
 const HEADER_WORDS: usize = 14;
 
 const _: () = assert!(AREAS_MAX < u16::MAX as usize);
@@ -181,7 +197,7 @@ impl Grid {
         for (points, owners) in points.chunks(BATCH).zip(owners.chunks_mut(BATCH)) {
             let located: ArrayVec<Option<(u32, Point)>, BATCH> = points.iter().map(|point| self.locate(*point)).collect();
             // Reads the head of every leaf before any is worked through.
-            let heads = located.iter().flatten().filter_map(|(word, _)| self.leaves.get((word & PAYLOAD) as usize));
+            let heads = located.iter().flatten().filter_map(|(word, _)| self.leaves.get(leaf_parts(*word).0));
             let warm = heads.fold(0, |sum: u32, head| sum.wrapping_add(*head));
             core::hint::black_box(warm);
             for ((point, owner), place) in points.iter().zip(owners).zip(located) {
@@ -272,6 +288,34 @@ impl Grid {
         let roots = (self.root_lons * self.root_lats) as usize;
         stats.depth_max = self.cells.iter().take(roots).map(|word| self.depth(*word, self.root_shift)).max().unwrap_or(0);
         stats
+    }
+
+    /// How much [`Grid::owner`] reads for a point. For benches: it walks as slowly as it likes.
+    pub fn touched(&self, point: Point) -> Touched {
+        let mut touched = Touched::default();
+        if !self.bbox.is_some_and(|all| all.contains(point)) {
+            return touched;
+        }
+        let east = point.lon_e7.wrapping_sub(self.origin.lon_e7) as u32;
+        let north = point.lat_e7.wrapping_sub(self.origin.lat_e7) as u32;
+        let (mut offset, mut lons, mut lon, mut lat) = (0, self.root_lons, east >> self.root_shift, north >> self.root_shift);
+        let mut shift = self.root_shift;
+        while let Some(word) = self.cells.get(offset + (lat * lons + lon) as usize).copied() {
+            touched.cells += 1;
+            if word >> KIND_SHIFT != SUB {
+                let leaf = word >> KIND_SHIFT == LEAF;
+                for record in leaf.then(|| self.records(word)).into_iter().flatten() {
+                    touched.cells += 1;
+                    touched.edges += record.real.count_ones() as usize;
+                }
+                break;
+            }
+            let (side_log, start) = sub_parts(word);
+            shift = shift.saturating_sub(side_log);
+            (offset, lons) = (start, 1 << side_log);
+            (lon, lat) = ((east >> shift) & (lons - 1), (north >> shift) & (lons - 1));
+        }
+        touched
     }
 
     fn depth(&self, word: u32, shift: u32) -> usize {
@@ -371,8 +415,8 @@ impl Grid {
     fn leaf_edges(&self, word: u32) -> impl Iterator<Item = LeafEdge<'_>> {
         let mut palette: &[u32] = &[];
         self.records(word).flat_map(move |record| {
-            if !record.palette.is_empty() {
-                palette = record.palette;
+            if record.palette_count() > 0 {
+                palette = record.palette();
             }
             record.edges().map(move |(a, b, mask)| LeafEdge { a, b, mask, palette })
         })
@@ -380,7 +424,9 @@ impl Grid {
 
     #[inline]
     fn records(&self, word: u32) -> Records<'_> {
-        Records { rest: self.leaves.get((word & PAYLOAD) as usize..).unwrap_or_default(), more: true }
+        let (offset, vertices) = leaf_parts(word);
+        let rest = self.leaves.get(offset..).unwrap_or_default();
+        Records { rest, vertices: Some(vertices), more: true }
     }
 
     /// The cells that a box meets, each with the part of the box inside it. False when `each` ended it or there were too many.
@@ -508,6 +554,12 @@ fn sub_parts(word: u32) -> (u32, usize) {
     ((word >> SUB_SHIFT) & 7, ((word & SUB_OFFSET) as usize) << 2)
 }
 
+/// Where a leaf starts, and how many vertices its first record has.
+#[inline]
+fn leaf_parts(word: u32) -> (usize, usize) {
+    (((word & LEAF_OFFSET) as usize) << 1, ((word >> LEAF_SHIFT) as usize & 0xf) * 2 + 2)
+}
+
 #[derive(Clone, Copy)]
 struct Block {
     offset: usize,
@@ -548,25 +600,55 @@ struct Record<'a> {
     real: u32,
     across: u32,
     left: u32,
-    palette: &'a [u32],
-    masks: &'a [u32],
     lats: &'a [u32],
     lons: &'a [u32],
+    /// Palette and masks, and whatever follows the record.
+    tail: &'a [u32],
 }
 
 impl<'a> Record<'a> {
-    /// The record at the front of `words` and what follows it; `None` when it is cut off.
+    /// The record at the front of `words`, which has this many vertices, and the words after its vertices; `None` when it is cut off.
     #[inline]
-    fn read(words: &'a [u32]) -> Option<(Self, &'a [u32])> {
+    fn read(words: &'a [u32], vertices: usize) -> Option<(Self, &'a [u32])> {
         let ([head, real, across, left], rest) = words.split_first_chunk::<RECORD_HEAD_WORDS>()?;
-        let vertices = (head & 0x3f) as usize;
-        let (palette, rest) = rest.split_at_checked(((head >> 6) & 0xf).div_ceil(2) as usize)?;
-        let (masks, rest) = rest.split_at_checked(vertices.saturating_sub(1).div_ceil(4))?;
         let (lats, rest) = rest.split_at_checked(vertices)?;
         let (lons, rest) = rest.split_at_checked(vertices)?;
-        Some((Self { head: *head, real: *real, across: *across, left: *left, palette, masks, lats, lons }, rest))
+        Some((Self { head: *head, real: *real, across: *across, left: *left, lats, lons, tail: rest }, rest))
     }
 
+    /// How many vertices the record has at whose head one stands.
+    #[inline]
+    fn vertices(head: u32) -> usize {
+        (head & 0x3f) as usize
+    }
+
+    /// Words of palette and masks, and the one that may follow them.
+    #[inline]
+    fn tail_words(&self) -> usize {
+        (self.palette_words() + self.mask_words()).next_multiple_of(2)
+    }
+
+    #[inline]
+    fn palette_words(&self) -> usize {
+        self.palette_count().div_ceil(2) as usize
+    }
+
+    #[inline]
+    fn mask_words(&self) -> usize {
+        if self.uniform() == 0 { self.lats.len().saturating_sub(1).div_ceil(4) } else { 0 }
+    }
+
+    /// The mask of every edge, or 0 where they differ.
+    #[inline]
+    fn uniform(&self) -> u32 {
+        self.head >> 24
+    }
+
+    fn palette(&self) -> &'a [u32] {
+        self.tail.get(..self.palette_words()).unwrap_or_default()
+    }
+
+    #[inline]
     fn palette_count(&self) -> u32 {
         (self.head >> 6) & 0xf
     }
@@ -578,12 +660,15 @@ impl<'a> Record<'a> {
 
     #[inline]
     fn area(&self, bit: u32) -> u16 {
-        palette_area(self.palette, bit)
+        palette_area(self.tail, bit)
     }
 
     #[inline]
     fn mask(&self, slot: u32) -> u32 {
-        (self.masks.get(slot as usize / 4).copied().unwrap_or(0) >> (8 * (slot & 3))) & 0xff
+        match self.uniform() {
+            0 => (self.tail.get(self.palette_words() + slot as usize / 4).copied().unwrap_or(0) >> (8 * (slot & 3))) & 0xff,
+            uniform => uniform,
+        }
     }
 
     #[inline]
@@ -604,6 +689,8 @@ impl<'a> Record<'a> {
     /// The areas whose edges are crossed an odd number of times between the point and the corner.
     #[inline]
     fn flips(&self, corner: Point, point: Point) -> u32 {
+        // Asks for the far end of the record before it is needed, so that its lines arrive together.
+        core::hint::black_box((self.lons.last(), self.tail.first()).0.copied());
         let mut above = 0u32;
         for (vertex, lat) in self.lats.iter().enumerate() {
             above |= u32::from(*lat as i32 > point.lat_e7) << (vertex & 31);
@@ -627,6 +714,8 @@ impl<'a> Record<'a> {
 
 struct Records<'a> {
     rest: &'a [u32],
+    /// Of the first record, before its head is read.
+    vertices: Option<usize>,
     more: bool,
 }
 
@@ -638,9 +727,15 @@ impl<'a> Iterator for Records<'a> {
         if !self.more {
             return None;
         }
-        let (record, rest) = Record::read(self.rest)?;
+        let vertices = match self.vertices.take() {
+            Some(vertices) => vertices,
+            None => Record::vertices(*self.rest.first()?),
+        };
+        let (record, rest) = Record::read(self.rest, vertices)?;
         self.more = record.head & MORE != 0;
-        self.rest = rest;
+        if self.more {
+            self.rest = rest.get(record.tail_words()..).unwrap_or_default();
+        }
         Some(record)
     }
 }
@@ -678,7 +773,10 @@ impl Check<'_> {
         match word >> KIND_SHIFT {
             FINAL => self.is_final(word).then_some(()).ok_or(at),
             LEAF => {
-                if (word & PAYLOAD) as usize != self.next_leaf {
+                let (offset, vertices) = leaf_parts(word);
+                let known =
+                    offset == self.next_leaf && self.grid.leaves.get(offset).is_some_and(|head| Record::vertices(*head) == vertices);
+                if !known {
                     return Err(at);
                 }
                 self.leaf().ok_or(at)
@@ -733,7 +831,9 @@ impl Check<'_> {
         let mut goes_on = false;
         loop {
             let words = self.grid.leaves.get(self.next_leaf..)?;
-            let (record, rest) = Record::read(words)?;
+            let (record, tail) = Record::read(words, Record::vertices(*words.first()?))?;
+            let (tail, rest) = tail.split_at_checked(record.tail_words())?;
+            let used = record.palette_words() + record.mask_words();
             palette_count = if goes_on { palette_count } else { record.palette_count() };
             let palette: ArrayVec<u16, 16> = (0..record.palette_count()).map(|bit| record.area(bit)).collect();
             let slots = record.lats.len().saturating_sub(1) as u32;
@@ -741,10 +841,14 @@ impl Check<'_> {
             let on_globe = record.lats.iter().zip(record.lons).all(|(lat, lon)| Point::new(*lat as i32, *lon as i32).is_some());
             let masks_fit = (0..slots).all(|slot| {
                 let mask = record.mask(slot);
-                mask >> palette_count == 0 && (mask != 0) == (record.real & (1 << slot) != 0)
+                let real = record.real & (1 << slot) != 0;
+                mask >> palette_count == 0 && (record.uniform() != 0 || (mask != 0) == real)
             });
+            let padded = tail.iter().skip(used).all(|word| *word == 0);
             let fine = record.head & !HEAD_BITS == 0
-                && record.lats.len() <= RECORD_VERTICES_MAX
+                && (2..=RECORD_VERTICES_MAX).contains(&record.lats.len())
+                && record.lats.len().is_multiple_of(2)
+                && padded
                 && palette.len() <= PALETTE_MAX
                 && goes_on == palette.is_empty()
                 && palette.is_sorted_by(|a, b| a < b)

@@ -12,7 +12,7 @@ use core::fmt;
 
 use sha2::{Digest, Sha256};
 
-use super::entry::{Entry, Hole};
+use super::entry::{Entry, Hole, Removal};
 
 /// The breaks one verification lists; all of them are counted.
 pub const BREAKS_LISTED_MAX: usize = 64;
@@ -163,6 +163,8 @@ pub struct Verified {
     /// Entries read, holes not counted.
     pub entry_count: u64,
     pub holes: Vec<Hole>,
+    /// Where the chain begins: before the first entry of all, or where older ones were removed on purpose.
+    pub begin: Anchor,
     /// The end of the chain: note it elsewhere and the tail cannot be cut unseen.
     pub head: Anchor,
     /// The first [`BREAKS_LISTED_MAX`], in order of reading.
@@ -189,6 +191,8 @@ pub struct Verification {
     walk: Verifier,
     anchors: Vec<Anchor>,
     anchor_index: usize,
+    /// The newest removal of older entries that the chain speaks of.
+    removal: Option<Removal>,
     found: Verified,
 }
 
@@ -199,8 +203,8 @@ impl Verification {
         anchors.sort_by_key(|anchor| anchor.seq);
         // Every opening without a write in between notes the same end.
         anchors.dedup();
-        let found = Verified { entry_count: 0, holes: Vec::new(), head: start, breaks: Vec::new(), break_count: 0 };
-        Self { walk: Verifier::after(start), anchors, anchor_index: 0, found }
+        let found = Verified { entry_count: 0, holes: Vec::new(), begin: start, head: start, breaks: Vec::new(), break_count: 0 };
+        Self { walk: Verifier::after(start), anchors, anchor_index: 0, removal: None, found }
     }
 
     pub fn check(&mut self, entry: &Entry, written: ChainHash) {
@@ -208,6 +212,7 @@ impl Verification {
             Some(hole) => self.found.holes.push(hole),
             None => self.found.entry_count += 1,
         }
+        self.removal = Removal::of(entry).or(self.removal);
         if let Err(found) = self.walk.check(entry, written) {
             self.found.note(found);
         }
@@ -227,7 +232,16 @@ impl Verification {
         self.walk = resume_seq.map_or(self.walk.clone(), Verifier::anew);
     }
 
-    pub fn finish(mut self) -> Verified {
+    /// `genesis` is the hash before the first entry of all: a chain that begins anywhere else must say that older entries were
+    /// removed up to there, or further while that goes on.
+    pub fn finish(mut self, genesis: ChainHash) -> Verified {
+        let begin = self.found.begin;
+        let told = |removal: Removal| removal.before == begin || removal.before.seq > begin.seq;
+        if begin.hash != genesis && !self.removal.is_some_and(told) {
+            self.found.note(Break { seq: 1, kind: BreakKind::Missing { last_seq: begin.seq } });
+            // In the order of the entries.
+            self.found.breaks.sort_by_key(|found| found.seq);
+        }
         for anchor in self.anchors.drain(self.anchor_index..) {
             self.found.note(Break { seq: anchor.seq, kind: BreakKind::CutOff });
         }
@@ -259,7 +273,7 @@ mod tests {
     fn verify(rows: &[(Entry, ChainHash)], anchors: &[Anchor]) -> Verified {
         let mut walk = Verification::after(START(), anchors.to_vec());
         rows.iter().for_each(|(entry, hash)| walk.check(entry, *hash));
-        walk.finish()
+        walk.finish(START().hash)
     }
 
     fn check_found(rows: &[(Entry, ChainHash)], seq: u64, kind: BreakKind) {
@@ -363,6 +377,30 @@ mod tests {
         let found = verify(&rows, &[]);
         assert!(found.holds());
         assert_eq!((found.entry_count, found.holes, found.head.seq), (6, vec![hole], 9));
+    }
+
+    #[test]
+    fn a_chain_without_its_beginning_holds_only_if_it_says_that_this_was_removed() {
+        let removal = |rows: &[(Entry, ChainHash)], before: usize| {
+            let before = Anchor { seq: before as u64, hash: rows[before - 1].1 };
+            Removal { before, at: Timestamp::from_secs(9) }
+        };
+        let plain = chained((1..=9).map(entry));
+        let told = |before: usize| chained((1..=9).map(entry).chain([removal(&plain, before).to_entry(10)]));
+        let rest = |rows: &[(Entry, ChainHash)], after: usize| {
+            let mut walk = Verification::after(Anchor { seq: after as u64, hash: rows[after - 1].1 }, vec![]);
+            rows[after..].iter().for_each(|(entry, hash)| walk.check(entry, *hash));
+            walk.finish(START().hash)
+        };
+        let missing = [Break { seq: 1, kind: BreakKind::Missing { last_seq: 4 } }];
+        assert_eq!(rest(&plain, 4).breaks, missing);
+        assert!(rest(&told(4), 4).holds());
+        assert!(rest(&told(6), 4).holds(), "the removal is under way");
+        assert_eq!(rest(&told(3), 4).breaks, missing, "more is gone than was removed");
+        let mut forged = told(4);
+        let other = Removal { before: Anchor { seq: 4, hash: ChainHash([1; 32]) }, at: Timestamp::from_secs(9) }.to_entry(10);
+        forged[9] = (other.clone(), link(forged[8].1, &other));
+        assert_eq!(rest(&forged, 4).breaks, missing, "the chain did not begin there");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! One entry of the journal: a fact as bytes, and the few fields needed to find it again without decoding.
 
+use super::chain::{Anchor, ChainHash};
 use crate::deliver::Fact;
 use crate::units::{ContactId, Timestamp};
 
@@ -11,7 +12,7 @@ pub struct Entry {
     pub at: Timestamp,
     /// The contact it speaks of, if it speaks of one.
     pub contact: Option<ContactId>,
-    /// The kind of fact; [`Hole::KIND`] is reserved.
+    /// The kind of fact; [`Hole::KIND`] and [`Removal::KIND`] are no facts.
     pub kind: u8,
     /// The fact as `wire/` spells it, at most [`crate::limits::ENTRY_BYTES_MAX`] bytes.
     pub bytes: Vec<u8>,
@@ -57,17 +58,47 @@ impl Hole {
     }
 }
 
+/// Old entries were removed on purpose: the chain begins after `before` now.
+///
+/// It stands in the log as an entry of its own, so that the removal is part of the record and of the chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Removal {
+    /// The last entry that was removed, and the chain there.
+    pub before: Anchor,
+    pub at: Timestamp,
+}
+
+impl Removal {
+    pub const KIND: u8 = u8::MAX - 1;
+
+    pub fn to_entry(self, seq: u64) -> Entry {
+        debug_assert!(self.before.seq < seq);
+        let bytes = [&self.before.seq.to_le_bytes()[..], &self.before.hash.0[..]].concat();
+        Entry { seq, at: self.at, contact: None, kind: Self::KIND, bytes }
+    }
+
+    /// The removal that `entry` stands for; `None` when it is an ordinary entry or makes no sense.
+    pub fn of(entry: &Entry) -> Option<Self> {
+        let (seq, hash) = entry.bytes.split_first_chunk::<8>().filter(|_| entry.kind == Self::KIND)?;
+        let before = Anchor { seq: u64::from_le_bytes(*seq), hash: ChainHash(hash.try_into().ok()?) };
+        (before.seq < entry.seq).then_some(Self { before, at: entry.at })
+    }
+}
+
 fn contact_of(fact: &Fact) -> Option<ContactId> {
     match fact {
         Fact::Arrived { contact, .. } => Some(contact.id),
-        Fact::Redecided { contact, .. } | Fact::HungUp { contact, .. } | Fact::Answered { contact, .. } | Fact::Ended { contact, .. } => {
-            Some(*contact)
-        }
+        Fact::Redecided { contact, .. }
+        | Fact::HungUp { contact, .. }
+        | Fact::Answered { contact, .. }
+        | Fact::Repeated { contact, .. }
+        | Fact::Ended { contact, .. } => Some(*contact),
         Fact::Asked { offer, .. }
         | Fact::Taken { offer, .. }
         | Fact::Accepted { offer, .. }
         | Fact::Waiting { offer, .. }
         | Fact::Declined { offer, .. }
+        | Fact::CalledBack { offer, .. }
         | Fact::Closed { offer, .. } => Some(offer.contact),
         Fact::State { .. } | Fact::Tables { .. } => None,
     }
@@ -89,12 +120,15 @@ const fn kind_of(fact: &Fact) -> u8 {
         Fact::State { .. } => 10,
         Fact::Tables { .. } => 11,
         Fact::Declined { .. } => 12,
+        Fact::CalledBack { .. } => 13,
+        Fact::Repeated { .. } => 14,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::deliver::HangUp;
 
     #[test]
     fn a_hole_comes_back_from_its_entry_and_an_ordinary_entry_is_no_hole() {
@@ -109,9 +143,18 @@ mod tests {
     }
 
     #[test]
+    fn a_removal_comes_back_from_its_entry_and_an_ordinary_entry_is_no_removal() {
+        let removal = Removal { before: Anchor { seq: 7, hash: ChainHash([3; 32]) }, at: Timestamp::from_secs(1) };
+        assert_eq!(Removal::of(&removal.to_entry(8)), Some(removal));
+        assert_eq!(Removal::of(&Entry { seq: 7, ..removal.to_entry(8) }), None, "nothing removes itself");
+        assert_eq!(Removal::of(&Entry { kind: 0, ..removal.to_entry(8) }), None);
+        assert_eq!(Removal::of(&Entry { bytes: vec![9; 39], ..removal.to_entry(8) }), None);
+    }
+
+    #[test]
     fn an_envelope_names_the_contact_the_fact_speaks_of() {
         let contact = ContactId(5);
-        let fact = Fact::HungUp { at: Timestamp::from_secs(3), contact };
+        let fact = Fact::HungUp { at: Timestamp::from_secs(3), contact, why: HangUp::Caller, callback: false };
         let entry = Entry::of(4, &fact, vec![1, 2]);
         assert_eq!(entry, Entry { seq: 4, at: Timestamp::from_secs(3), contact: Some(contact), kind: 7, bytes: vec![1, 2] });
     }

@@ -177,8 +177,10 @@ pub fn change_of(fact: &Fact) -> Option<ProjectionChange> {
         }
         Fact::Answered { .. }
         | Fact::Asked { .. }
+        | Fact::CalledBack { .. }
         | Fact::Declined { .. }
         | Fact::HungUp { .. }
+        | Fact::Repeated { .. }
         | Fact::State { .. }
         | Fact::Tables { .. } => None,
     }
@@ -191,7 +193,7 @@ mod tests {
     use super::*;
     use crate::contact::{Contact, ContactKey, Door};
     use crate::decision::AssignedRecord;
-    use crate::deliver::{Ending, Evidence, OfferId, WaitingWhy};
+    use crate::deliver::{Ending, Evidence, HangUp, OfferId, WaitingWhy};
     use crate::units::Ppm;
 
     const AT: Timestamp = Timestamp::from_secs(9);
@@ -258,7 +260,7 @@ mod tests {
         assert_eq!(change_of(&again), Some(ProjectionChange::Redecided { contact, routed: Routed::of(&decision()) }));
         let ended = Fact::Ended { at: AT, contact, ending: Ending::TestSunk };
         assert_eq!(change_of(&ended), Some(ProjectionChange::Ended { contact, ending: name("test_sunk") }));
-        assert_eq!(change_of(&Fact::HungUp { at: AT, contact }), None);
+        assert_eq!(change_of(&Fact::HungUp { at: AT, contact, why: HangUp::Caller, callback: true }), None);
         assert_eq!(change_of(&Fact::Tables { at: AT, version: TablesVersion::default(), by: name("ops") }), None);
     }
 

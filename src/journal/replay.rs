@@ -145,9 +145,11 @@ impl Replay {
             Fact::Accepted { .. }
             | Fact::Answered { .. }
             | Fact::Asked { .. }
+            | Fact::CalledBack { .. }
             | Fact::Closed { .. }
             | Fact::Declined { .. }
             | Fact::HungUp { .. }
+            | Fact::Repeated { .. }
             | Fact::Taken { .. }
             | Fact::Waiting { .. } => None,
         }
@@ -236,6 +238,7 @@ pub fn differences(written: &DecisionRecord, again: &DecisionRecord) -> Vec<(&'s
         interpreter,
         text,
         quiet,
+        caller,
     } = written;
     let reused = Discrepancy::KeyReused.code();
     let discrepancies: Vec<_> = discrepancies.iter().copied().filter(|code| *code != reused).collect();
@@ -255,6 +258,7 @@ pub fn differences(written: &DecisionRecord, again: &DecisionRecord) -> Vec<(&'s
     differ("interpreter", interpreter, &again.interpreter, &mut fields);
     differ("text", text, &again.text, &mut fields);
     differ("quiet", quiet, &again.quiet, &mut fields);
+    differ("caller", caller, &again.caller, &mut fields);
     fields
 }
 

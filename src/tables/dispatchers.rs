@@ -141,32 +141,32 @@ impl Dispatchers {
             chain.order.push(responsible);
             return chain;
         };
-        let first = self.policy(room.service, Then::Overflow, responsible, states, about);
-        let after = self.policy(room.service, Then::Append, responsible, states, about);
-        let last = self.policy(room.service, Then::Fallback, responsible, states, about);
-        let fallback = [self.fallback(room.service)];
+        let [first, after, last] = self.policies(room.service, responsible, states, about);
         let mut wanted: ArrayVec<DispatcherIndex, { CHAIN_MAX * 4 }> = ArrayVec::new();
-        let before = first.map_or(&[][..], |policy| &policy.dispatchers);
-        let responsible_alone = [responsible];
-        let lists: [&[DispatcherIndex]; 6] = [
-            before,
-            &responsible_alone,
-            &room.overflow,
-            after.map_or(&[], |policy| &policy.dispatchers),
-            last.map_or(&[], |policy| &policy.dispatchers),
-            &fallback,
-        ];
-        for index in lists.into_iter().flatten() {
-            if !wanted.contains(index) {
-                let _ = wanted.try_push(*index);
+        let mut want = |indices: &[DispatcherIndex]| {
+            for index in indices {
+                if !wanted.contains(index) {
+                    let _ = wanted.try_push(*index);
+                }
             }
-        }
+        };
+        let before = first.map_or(&[][..], |policy| &policy.dispatchers);
+        want(before);
+        want(&[responsible]);
+        want(&room.overflow);
+        want(after.map_or(&[], |policy| &policy.dispatchers));
+        want(last.map_or(&[], |policy| &policy.dispatchers));
+        want(&[self.fallback(room.service)]);
         chain.policy = first.map(|policy| policy.id);
         // A stable order by what state each is in; those that cannot answer come last and only when nobody else is left.
         let state = |index: &DispatcherIndex| states.get(usize::from(index.0)).copied().unwrap_or_default();
-        for tier in [DispatcherState::Active, DispatcherState::Diverting, DispatcherState::Full] {
-            for index in wanted.iter().filter(|index| state(index) == tier) {
-                let _ = chain.order.try_push(*index);
+        if wanted.iter().all(|index| state(index) == DispatcherState::Active) {
+            chain.order.extend(wanted.iter().copied().take(CHAIN_MAX));
+        } else {
+            for tier in [DispatcherState::Active, DispatcherState::Diverting, DispatcherState::Full] {
+                for index in wanted.iter().filter(|index| state(index) == tier) {
+                    let _ = chain.order.try_push(*index);
+                }
             }
         }
         if chain.order.is_empty() {
@@ -176,25 +176,95 @@ impl Dispatchers {
         chain
     }
 
-    fn policy(
-        &self,
-        service: Service,
-        then: Then,
-        room: DispatcherIndex,
-        states: &[DispatcherState],
-        about: Circumstances,
-    ) -> Option<&Policy> {
-        self.policies.iter().find(|policy| {
-            policy.service == service
-                && policy.then == then
-                && (policy.area.is_none() || policy.area == about.area)
-                && match &policy.when {
-                    When::Always => true,
-                    When::Hours(hours) => hours.hold(about.now.unix_micros / 1_000_000, about.utc_offset_minutes),
-                    When::Nothing => about.area.is_none() && !about.outside,
-                    When::Outside => about.outside,
-                    When::State(state) => states.get(usize::from(room.0)).copied().unwrap_or_default() == *state,
-                }
-        })
+    /// The first policy that holds of each kind: asked before, appended, asked last.
+    fn policies(&self, service: Service, room: DispatcherIndex, states: &[DispatcherState], about: Circumstances) -> [Option<&Policy>; 3] {
+        let holds = |when: &When| match when {
+            When::Always => true,
+            When::Hours(hours) => hours.hold(about.now.unix_micros / 1_000_000, about.utc_offset_minutes),
+            When::Nothing => about.area.is_none() && !about.outside,
+            When::Outside => about.outside,
+            When::State(state) => states.get(usize::from(room.0)).copied().unwrap_or_default() == *state,
+        };
+        let mut found = [None; 3];
+        for policy in self.policies.iter().filter(|policy| policy.service == service) {
+            let of_kind = match policy.then {
+                Then::Overflow => &mut found[0],
+                Then::Append => &mut found[1],
+                Then::Fallback => &mut found[2],
+            };
+            if of_kind.is_none() && (policy.area.is_none() || policy.area == about.area) && holds(&policy.when) {
+                *of_kind = Some(policy);
+            }
+        }
+        found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rooms 0 to 4 of one service; 0 overflows to 1, 4 is the national fallback.
+    fn rooms(policies: Vec<Policy>) -> Dispatchers {
+        let name = |at: usize| Name::new(&format!("R{at}")).unwrap();
+        let row = |at: usize| Dispatcher {
+            id: name(at),
+            service: Service::Police,
+            name_en: "".into(),
+            name_ar: "".into(),
+            room: name(at),
+            site: name(at),
+            languages: Vec::new(),
+            text: false,
+            capacity: 1,
+            uri: "".into(),
+            take_micros_max: 1,
+            overflow: if at == 0 { vec![DispatcherIndex(1)] } else { Vec::new() },
+        };
+        let fallback = vec![DispatcherIndex(4); Service::ALL.len()];
+        Dispatchers { rows: (0..5).map(row).collect(), fallback, policies, ..Dispatchers::default() }
+    }
+
+    fn policy(id: &str, when: When, then: Then, room: u16) -> Policy {
+        let id = Name::new(id).unwrap();
+        Policy { id, service: Service::Police, area: None, when, then, dispatchers: vec![DispatcherIndex(room)] }
+    }
+
+    #[track_caller]
+    fn check(policies: Vec<Policy>, states: &[(usize, DispatcherState)], order: &[u16], by: Option<&str>, skipped: Option<u16>) {
+        let mut all = [DispatcherState::Active; 5];
+        states.iter().for_each(|(at, state)| all[*at] = *state);
+        let about = Circumstances { area: None, outside: false, now: Timestamp::default(), utc_offset_minutes: 0 };
+        let chain = rooms(policies).chain(DispatcherIndex(0), &all, about);
+        assert_eq!(chain.order.iter().map(|room| room.0).collect::<Vec<_>>(), order);
+        assert_eq!((chain.policy, chain.skipped.map(|room| room.0)), (by.and_then(Name::new), skipped));
+    }
+
+    #[test]
+    fn the_room_then_its_overflow_then_the_nation() {
+        check(Vec::new(), &[], &[0, 1, 4], None, None);
+    }
+
+    #[test]
+    fn the_first_policy_of_each_kind_that_holds_decides() {
+        let full = || When::State(DispatcherState::Full);
+        let policies = || {
+            vec![
+                policy("full", full(), Then::Overflow, 2),
+                policy("always", When::Always, Then::Append, 3),
+                policy("never-read", When::Always, Then::Append, 2),
+                policy("abroad", When::Outside, Then::Fallback, 2),
+            ]
+        };
+        check(policies(), &[], &[0, 1, 3, 4], None, None);
+        check(policies(), &[(0, DispatcherState::Full)], &[2, 1, 3, 4, 0], Some("full"), None);
+    }
+
+    #[test]
+    fn a_room_that_cannot_answer_is_passed_over_and_named() {
+        check(Vec::new(), &[(0, DispatcherState::Unreachable)], &[1, 4], None, Some(0));
+        check(Vec::new(), &[(0, DispatcherState::Diverting)], &[1, 4, 0], None, Some(0));
+        let closed = [0, 1, 4].map(|at| (at, DispatcherState::Closed));
+        check(Vec::new(), &closed, &[0, 1, 4], None, None);
     }
 }

@@ -92,6 +92,10 @@ impl Numbers {
 
     /// The meaning of a number as it was dialled; spaces, dashes and brackets do not count.
     pub fn meaning(&self, dialled: &str) -> Option<DialledMeaning> {
+        if dialled.bytes().all(|byte| byte.is_ascii_digit()) {
+            let at = self.dialled.binary_search_by(|(number, _)| (**number).cmp(dialled)).ok()?;
+            return self.dialled.get(at).map(|(_, meaning)| *meaning);
+        }
         let digits = || dialled.bytes().filter(u8::is_ascii_digit);
         let at = self.dialled.binary_search_by(|(number, _)| number.bytes().cmp(digits())).ok()?;
         self.dialled.get(at).map(|(_, meaning)| *meaning)

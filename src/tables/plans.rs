@@ -30,6 +30,8 @@ pub type ServiceList = ArrayVec<Service, SERVICES_MAX>;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plans {
     rows: Vec<(What, Where, ServiceList)>,
+    /// What and where of each row as one number, so that a contact's search compares words, not enums.
+    keys: Vec<u64>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,7 +54,7 @@ impl Plans {
     pub fn compile(rows: &[Row<PlanRow>], areas: &[AreaId], types: &Types) -> (Self, Vec<Defect>) {
         assert!(areas.is_sorted());
         let mut defects = Vec::new();
-        let mut plans = Self { rows: Vec::with_capacity(rows.len()) };
+        let mut plans = Self { rows: Vec::with_capacity(rows.len()), keys: Vec::with_capacity(rows.len()) };
         for row in rows {
             match read(row, areas, types) {
                 Ok((what, place, _)) if plans.row(what, place).is_some() => {
@@ -61,11 +63,13 @@ impl Plans {
                 }
                 Ok(read) => {
                     let at = plans.rows.partition_point(|(what, place, _)| (*what, *place) < (read.0, read.1));
+                    plans.keys.insert(at, key(read.0, read.1));
                     plans.rows.insert(at, read);
                 }
                 Err(defect) => defects.push(defect),
             }
         }
+        assert!(plans.keys.is_sorted());
         plans.check_reach(rows, areas, types, &mut defects);
         (plans, defects)
     }
@@ -142,7 +146,14 @@ impl Plans {
     }
 
     fn on_land(&self, what: What, area: Option<AreaIndex>) -> Option<&ServiceList> {
-        area.and_then(|area| self.row(what, Where::Area(area))).or_else(|| self.row(what, Where::Anywhere))
+        let anywhere = key(what, Where::Anywhere);
+        let wanted = area.map_or(anywhere, |area| key(what, Where::Area(area)));
+        let at = self.keys.partition_point(|known| *known < wanted);
+        // The row of the area, or else the next one where that is the wider row already.
+        if self.keys.get(at).is_some_and(|found| *found == wanted || *found == anywhere) {
+            return self.rows.get(at).map(|(_, _, services)| services);
+        }
+        self.row(what, Where::Anywhere)
     }
 
     fn at_sea(&self, what: What, area: Option<AreaIndex>) -> Option<&ServiceList> {
@@ -150,9 +161,25 @@ impl Plans {
     }
 
     fn row(&self, what: What, place: Where) -> Option<&ServiceList> {
-        let at = self.rows.binary_search_by(|(w, p, _)| (*w, *p).cmp(&(what, place))).ok()?;
+        let at = self.keys.binary_search(&key(what, place)).ok()?;
         self.rows.get(at).map(|(_, _, services)| services)
     }
+}
+
+/// Sorts as the pair does.
+fn key(what: What, place: Where) -> u64 {
+    let what = match what {
+        What::Type(type_) => u64::from(type_.0),
+        What::Service(service) => 1 << 16 | service as u64,
+        What::Anything => 2 << 16,
+    };
+    let place = match place {
+        Where::Area(area) => u64::from(area.0),
+        Where::Anywhere => 1 << 16,
+        Where::SeaOf(area) => 2 << 16 | u64::from(area.0),
+        Where::Sea => 3 << 16,
+    };
+    what << 32 | place
 }
 
 /// Adds the services that are not there yet.

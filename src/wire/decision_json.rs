@@ -20,10 +20,20 @@ pub struct DecisionJson<'d> {
     pub interpreter: bool,
     pub text: bool,
     pub quiet: bool,
+    pub caller: Option<CallerJson<'d>>,
     pub test: bool,
     pub tables_version: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decide_ns: Option<u64>,
+}
+
+/// Who can be called back.
+#[derive(Clone, Debug, Serialize)]
+pub struct CallerJson<'d> {
+    /// E.164.
+    pub number: &'d str,
+    /// Another contact of this line is the same caller.
+    pub links: bool,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -62,6 +72,7 @@ impl<'d> DecisionJson<'d> {
             interpreter: record.interpreter,
             text: record.text,
             quiet: record.quiet,
+            caller: record.caller.as_ref().map(|caller| CallerJson { number: caller.number.as_str(), links: caller.links }),
             test: record.test,
             tables_version: record.tables.to_string(),
             decide_ns,

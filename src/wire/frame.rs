@@ -37,9 +37,9 @@ use crate::deliver::{ConsoleHears, ConsoleSays, Fact, GatewayHears, GatewaySays}
 use crate::limits::{FACT_BYTES_MAX, FRAME_BYTES_MAX};
 
 /// The version of every layout. A change of any layout is a new number.
-pub const FRAME_VERSION: u8 = 1;
+pub const FRAME_VERSION: u8 = 2;
 /// The version of the facts in a journal. Old journals are read for as long as their number is known here.
-pub const FACT_VERSION: u8 = 1;
+pub const FACT_VERSION: u8 = 2;
 /// Bytes before the body.
 pub const HEADER_BYTES: usize = 10;
 

@@ -12,10 +12,10 @@ use arrayvec::ArrayVec;
 
 use super::frame::{Hello, Put, Received, Sink, Source, Take, Welcome, fault, notes, put_bytes, take_bytes, unsendable};
 use crate::contact::{ClaimSource, Contact, ContactKey, Door, LocationClaim, Oddity, Place, Signal, Whose};
-use crate::decision::{AssignedRecord, DecisionRecord, NeighbourRecord};
+use crate::decision::{AssignedRecord, Caller, DecisionRecord, NeighbourRecord};
 use crate::deliver::{
-    AskedWhy, ConsoleHears, ConsoleSays, DispatcherState, Ending, Evidence, Fact, GatewayHears, GatewaySays, Offer, OfferId, Refusal, Role,
-    Seat, Target, WaitingWhy,
+    AlertWhy, AskedWhy, Callback, CallbackOutcome, ConsoleHears, ConsoleSays, DispatcherState, Ending, Evidence, Fact, GatewayHears,
+    GatewaySays, HangUp, Offer, OfferId, Refusal, Repeat, Role, Seat, Target, WaitingWhy,
 };
 use crate::geo::area::Shape;
 use crate::geo::point::Point;
@@ -353,15 +353,19 @@ layout_codes!(Oddity {
     0 => BadCell, 1 => BadLine, 2 => BadLocation, 3 => BadMakani, 4 => BadTime, 5 => BadUrn, 6 => ClaimsCut, 7 => SignalsCut,
     8 => TextCut, 9 => UnknownDoor, 10 => UnknownEvent,
 });
-layout_codes!(Role { 0 => Responsible, 1 => Overflow, 2 => Neighbour, 3 => Test });
+layout_codes!(Role { 0 => Responsible, 1 => Overflow, 2 => Neighbour, 3 => Test, 4 => AllCall, 5 => Repeat });
+layout_codes!(HangUp { 0 => Caller, 1 => LineDropped, 2 => Silent });
+layout_codes!(CallbackOutcome { 0 => CalledAgain, 1 => HelpNeeded, 2 => NoAnswer, 3 => NoHelpNeeded, 4 => NoNumber });
+layout_codes!(AlertWhy { 0 => Again, 1 => AllCall, 2 => YourTurn });
 layout_codes!(WaitingWhy { 0 => Declined, 1 => LeaseStale, 2 => Released, 3 => SeatGone });
 layout_codes!(Refusal {
     0 => HeldByAnother, 1 => NotYours, 2 => Unknown, 3 => OutOfTurn, 4 => Malformed, 5 => Full, 6 => Forbidden,
 });
 layout_codes!(AskedWhy {
     0 => Declined, 1 => EndOfChain, 2 => Full, 3 => NoSeat, 4 => NoTake, 5 => NotShown, 6 => TargetFailed,
+    7 => AllCall, 8 => Repeat,
 });
-layout_codes!(Ending { 0 => Closed, 1 => Duplicate, 2 => TestSunk, 3 => Overflowed });
+layout_codes!(Ending { 0 => Closed, 1 => Duplicate, 2 => TestSunk, 3 => Overflowed, 4 => CalledBack });
 layout_codes!(DispatcherState { 0 => Active, 1 => Diverting, 2 => Full, 3 => Unreachable, 4 => Closed });
 
 // --- contact ---
@@ -571,7 +575,9 @@ layout_struct!(DecisionRecord {
     interpreter: bool,
     text: bool,
     quiet: bool,
+    caller: Opt<Caller>,
 });
+layout_struct!(Caller { number: Name, links: bool });
 
 // --- deliver ---
 
@@ -588,14 +594,19 @@ layout_struct!(Offer {
     confirmed: bool,
     held_by: Opt<Seat>,
     accepted: bool,
+    alarm: bool,
+    callback: Opt<Callback>,
+    repeat: Opt<Repeat>,
 });
+layout_struct!(Callback { why: HangUp, since: Timestamp, number: Opt<Name>, outcome: Opt<CallbackOutcome> });
+layout_struct!(Repeat { earlier: ContactId, held_by: Opt<Seat>, until: Timestamp });
 
 // Each begins with its key: see `salvage_gateway_ref`.
 layout_enum!(GatewaySays {
     0 => Contact { contact: Shared<Contact>, handed_back: bool },
     1 => Evidence { key: ContactKey, evidence: Evidence },
     2 => Answered { key: ContactKey, dispatcher: Name },
-    3 => HungUp { key: ContactKey },
+    3 => HungUp { key: ContactKey, why: HangUp },
     4 => TargetFailed { key: ContactKey, dispatcher: Name },
 });
 layout_enum!(GatewayHears {
@@ -618,6 +629,7 @@ layout_enum!(ConsoleSays {
     7 => Heartbeat,
     8 => HandBack { offer: OfferId, contact: Shared<Contact>, decision: Shared<DecisionRecord> },
     9 => SignOut,
+    10 => CalledBack { offer: OfferId, outcome: CallbackOutcome, reason: Words<COMMAND_REASON_BYTES_MAX> },
 });
 layout_enum!(ConsoleHears {
     0 => SignedIn { seat: Seat, tables: TablesVersion },
@@ -629,8 +641,11 @@ layout_enum!(ConsoleHears {
     6 => Waiting { offer: OfferId, why: WaitingWhy },
     7 => Withdrawn { offer: OfferId },
     8 => Closed { offer: OfferId, by: Seat },
-    9 => CallerHungUp { contact: ContactId },
+    9 => CallerHungUp { contact: ContactId, why: HangUp },
     10 => Refused { offer: Opt<OfferId>, why: Refusal },
+    11 => Alert { offer: OfferId, why: AlertWhy },
+    12 => CalledBack { offer: OfferId, by: Seat, outcome: CallbackOutcome },
+    13 => Proposed { offer: OfferId, to: Name },
 });
 layout_struct!(Hello { sessions_before: u32 });
 layout_struct!(Welcome { session: u64 });
@@ -650,12 +665,20 @@ layout_enum!(Fact {
     4 => Accepted { at: Timestamp, offer: OfferId, seat: Seat },
     5 => Waiting { at: Timestamp, offer: OfferId, why: WaitingWhy, reason: Words<COMMAND_REASON_BYTES_MAX> },
     6 => Closed { at: Timestamp, offer: OfferId, seat: Seat, reason: Words<COMMAND_REASON_BYTES_MAX> },
-    7 => HungUp { at: Timestamp, contact: ContactId },
+    7 => HungUp { at: Timestamp, contact: ContactId, why: HangUp, callback: bool },
     8 => Answered { at: Timestamp, contact: ContactId, dispatcher: Name },
     9 => Ended { at: Timestamp, contact: ContactId, ending: Ending },
     10 => State { at: Timestamp, dispatcher: Name, state: DispatcherState, by: Name },
     11 => Tables { at: Timestamp, version: TablesVersion, by: Name },
     12 => Declined { at: Timestamp, offer: OfferId, seat: Seat, reason: Words<COMMAND_REASON_BYTES_MAX> },
+    13 => CalledBack {
+        at: Timestamp,
+        offer: OfferId,
+        seat: Seat,
+        outcome: CallbackOutcome,
+        reason: Words<COMMAND_REASON_BYTES_MAX>,
+    },
+    14 => Repeated { at: Timestamp, contact: ContactId, earlier: ContactId, seat: Opt<Seat> },
 });
 
 pub(super) fn fact_code(fact: &Fact) -> u8 {
@@ -673,6 +696,8 @@ pub(super) fn fact_code(fact: &Fact) -> u8 {
         Fact::State { .. } => 10,
         Fact::Tables { .. } => 11,
         Fact::Declined { .. } => 12,
+        Fact::CalledBack { .. } => 13,
+        Fact::Repeated { .. } => 14,
     }
 }
 

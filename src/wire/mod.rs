@@ -1,6 +1,7 @@
 //! Values to bytes and back, without a socket.
 //!
 //! - [`frame`]: the framed messages of gateways and consoles, and the journal's entries. The only file that names bincode.
+//! - [`checkpoint`]: what a restart needs of a journal.
 //! - `layout` (private): which bytes each domain type becomes, in one table a reader can hold beside a capture.
 //! - [`contact_json`], [`decision_json`], [`http`]: what scripts, apps, ops and `najda explain` read and write.
 //! - [`reading`]: the messages of telephony, each read into one [`reading::Reading`] and from there into a `Contact`. Formats: [`sip`]
@@ -12,6 +13,7 @@
 
 pub mod frame;
 mod layout;
+pub mod checkpoint;
 pub mod contact_json;
 pub mod decision_json;
 pub mod http;

@@ -11,7 +11,7 @@ use najda::client::{ALPN_GATEWAY, ClientError, CloseCode, ConsoleClient, Gateway
 use najda::contact::{Contact, ContactKey, Door, Signal};
 use najda::decision::DecisionRecord;
 use najda::deliver::{
-    ConsoleHears, ConsoleSays, Evidence, GatewayHears, GatewaySays, Offer, OfferId, Refusal, Role as OfferRole, Seat, Target,
+    ConsoleHears, ConsoleSays, Evidence, GatewayHears, GatewaySays, HangUp, Offer, OfferId, Refusal, Role as OfferRole, Seat, Target,
 };
 use najda::edge::certs::DevCerts;
 use najda::edge::clock::Clock;
@@ -104,7 +104,7 @@ async fn reports_are_neither_lost_nor_out_of_order_however_the_line_breaks() {
         let client = client.clone();
         async move {
             for n in 0..count {
-                client.hung_up(key_of("g1", &format!("call-{n}"))).await.unwrap();
+                client.hung_up(key_of("g1", &format!("call-{n}")), HangUp::Caller).await.unwrap();
                 if n % 400 == 200 {
                     client.link().break_line();
                 }
@@ -138,7 +138,7 @@ async fn every_report_reaches_the_engine_under_the_gateways_own_name() {
     client.evidence(claimed(), evidence.clone()).await.unwrap();
     client.answered(claimed(), name("DU-POL")).await.unwrap();
     client.target_failed(claimed(), name("DU-AMB")).await.unwrap();
-    client.try_report(GatewaySays::HungUp { key: claimed() }).unwrap();
+    client.try_report(GatewaySays::HungUp { key: claimed(), why: HangUp::LineDropped }).unwrap();
     let key = key_of("g1", "call-1");
     assert!(
         matches!(house.input(), Input::Evidence { session: Some(s), key: k, evidence: e } if s == session && k == key && e == evidence)
@@ -148,7 +148,7 @@ async fn every_report_reaches_the_engine_under_the_gateways_own_name() {
     );
     assert!(matches!(house.input(), Input::TargetFailed { session: s, key: k, dispatcher: d }
             if s == session && k == key && d == name("DU-AMB")));
-    assert!(matches!(house.input(), Input::HungUp { session: s, key: k } if s == session && k == key));
+    assert!(matches!(house.input(), Input::HungUp { session: s, key: k, why: HangUp::LineDropped } if s == session && k == key));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -436,7 +436,7 @@ async fn a_damaged_frame_closes_the_session_and_one_out_of_order_too() {
     for (damage, seq) in [(1, 1), (0, 2)] {
         let mut raw = house.raw("gateway/g1").await;
         let mut frame = Vec::new();
-        encode_into(seq, &GatewaySays::HungUp { key: key_of("g1", "call-1") }, &mut frame).unwrap();
+        encode_into(seq, &GatewaySays::HungUp { key: key_of("g1", "call-1"), why: HangUp::Caller }, &mut frame).unwrap();
         *frame.last_mut().unwrap() ^= damage;
         raw.send.write_all(&frame).await.unwrap();
         let why = timeout(WAIT, raw.connection.closed()).await.unwrap();
@@ -1003,5 +1003,8 @@ fn offer(gateway_ref: &str, confirmed: bool) -> Arc<Offer> {
         confirmed,
         held_by: None,
         accepted: false,
+        alarm: false,
+        callback: None,
+        repeat: None,
     })
 }

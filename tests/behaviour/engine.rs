@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use najda::contact::{Contact, Door, Oddity, Signal};
 use najda::deliver::{
-    AskedWhy, ConsoleHears, ConsoleSays, DispatcherState, Ending, Fact, GatewayHears, OfferId, Refusal, Role, Seat, WaitingWhy,
+    AskedWhy, ConsoleHears, ConsoleSays, DispatcherState, Ending, Fact, GatewayHears, HangUp, OfferId, Refusal, Role, Seat, WaitingWhy,
 };
 use najda::engine::{Alarm, Alarms, Config, Input, SessionId};
 use najda::limits;
@@ -297,10 +297,9 @@ fn at_the_end_of_the_chain_all_go_on_seeing_it_and_the_alarm_is_raised() {
     }
     assert!(seats.iter().all(|session| stage.sees(*session, offers[0])));
     assert_eq!(stage.engine.alarm(offers[0]), Some(Alarm::EndOfChain));
-    stage.console("SH-AMB", "2");
-    assert_eq!(stage.engine.alarms(), Alarms::default(), "a new seat is a new chance");
-    stage.pass(TAKE);
-    assert_eq!(stage.engine.alarms(), Alarms { end_of_chain: 1, ..Alarms::default() });
+    let late = stage.console("SH-AMB", "2");
+    assert!(stage.shown(late, offers[0]).expect("whoever comes sees it").alarm);
+    assert_eq!(stage.engine.alarms(), Alarms { end_of_chain: 1, ..Alarms::default() }, "it stands until somebody takes it");
     stage.take(seats[0], offers[0]);
     assert_eq!(stage.engine.alarms(), Alarms::default());
 }
@@ -841,6 +840,23 @@ fn after_a_take_a_transfer_is_only_proposed_to_the_holder() {
 }
 
 #[test]
+fn a_proposed_transfer_goes_to_the_new_room_when_the_holder_asks_for_it_and_stays_until_that_has_taken_it() {
+    let mut stage = Stage::new();
+    let [dubai, other, sharjah] = ["DU-AMB", "AJ-AMB", "SH-AMB"].map(|room| stage.console(room, "1"));
+    let offer = stage.arrive("a", "AMB: DU-AMB > AJ-AMB")[0];
+    stage.take(dubai, offer);
+    stage.evidence("a", words("across the road"));
+    stage.redecide("AMB: SH-AMB > AE-ALL");
+    assert!(stage.heard(dubai).contains(&ConsoleHears::Proposed { offer, to: name("SH-AMB") }));
+    assert!(!stage.sees(sharjah, offer), "nothing moves without a person");
+    stage.say(dubai, ConsoleSays::Decline { offer, reason: "it is Sharjah".into() });
+    assert!(stage.sees(sharjah, offer) && !stage.sees(other, offer));
+    assert_eq!(stage.contacts()[0].offers[0].holder, Some(seat("DU-AMB", "1")));
+    stage.take(sharjah, offer);
+    assert_eq!(stage.contacts()[0].offers[0].holder, Some(seat("SH-AMB", "1")));
+}
+
+#[test]
 fn a_service_that_turns_out_to_be_needed_is_offered_as_well() {
     let mut stage = Stage::new();
     let police = stage.console("DU-POL", "1");
@@ -992,9 +1008,9 @@ fn after_the_caller_hung_up_the_offer_stays_and_the_voice_moves_no_more() {
     let offers = stage.arrive("a", "AMB: DU-AMB > SH-AMB");
     for _ in 0..2 {
         let key = stage.key("a");
-        stage.input(Input::HungUp { session: gateway, key });
+        stage.input(Input::HungUp { session: gateway, key, why: HangUp::Caller });
     }
-    let hung_up = ConsoleHears::CallerHungUp { contact: offers[0].contact };
+    let hung_up = ConsoleHears::CallerHungUp { contact: offers[0].contact, why: HangUp::Caller };
     assert_eq!(stage.heard(console).iter().filter(|hears| **hears == hung_up).count(), 1);
     stage.pass(TAKE);
     assert!(stage.sees(console, offers[0]) && stage.sees(next, offers[0]));
@@ -1009,7 +1025,7 @@ fn a_gateway_may_not_speak_of_anothers_contact() {
     let other = stage.gateway("other");
     stage.arrive("a", "AMB: DU-AMB");
     let key = stage.key("a");
-    stage.input(Input::HungUp { session: other, key: key.clone() });
+    stage.input(Input::HungUp { session: other, key: key.clone(), why: HangUp::Caller });
     stage.input(Input::Evidence { session: Some(other), key, evidence: words("no") });
     assert!(!stage.contacts()[0].hung_up && stage.reroutes.is_empty());
     assert_eq!(stage.engine.counters().out_of_turn, 2);
@@ -1342,6 +1358,31 @@ fn an_ended_contact_is_remembered_across_a_restart_and_its_end_told() {
     assert_eq!(words_of(&stage.gateway_heard(gateway)), ["durable", "ended"]);
     stage.arrive("a", "");
     assert_eq!((stage.engine.live_contacts(), stage.engine.counters().duplicates), (0, 1));
+}
+
+#[test]
+fn a_gateway_that_hears_many_ends_in_slices_misses_none_when_older_ones_are_dropped_meanwhile() {
+    let mut stage = Stage::new();
+    stage.disk_is_fast = true;
+    let count = limits::CATCH_UP_MAX + 88;
+    let drill = |stage: &mut Stage, gateway_ref: &str| {
+        let mut contact = stage.contact("gw", gateway_ref);
+        contact.load_test = true;
+        stage.arrive_as(contact, decision("AMB: DU-AMB"));
+    };
+    for (era, wait) in [("old", 30), ("new", 25)] {
+        (0..count).for_each(|number| drill(&mut stage, &format!("{era} {number}")));
+        stage.pass(wait * SECOND);
+    }
+    let gateway = stage.gateway("gw");
+    stage.now = stage.now.plus_micros(6 * SECOND);
+    drill(&mut stage, "last");
+    stage.pass(SECOND);
+    let heard = stage.gateway_heard(gateway);
+    let heard_end = |gateway_ref: String| {
+        heard.iter().any(|hears| matches!(hears, GatewayHears::Ended { key, .. } if *key.gateway_ref == *gateway_ref))
+    };
+    assert!((0..count).all(|number| heard_end(format!("new {number}"))));
 }
 
 #[test]

@@ -4,10 +4,10 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use najda::contact::{ClaimSource, Contact, ContactKey, Door, LocationClaim, Oddity, Place, Signal, Whose};
-use najda::decision::{AssignedRecord, DecisionRecord, NeighbourRecord};
+use najda::decision::{AssignedRecord, Caller, DecisionRecord, NeighbourRecord};
 use najda::deliver::{
-    AskedWhy, ConsoleHears, ConsoleSays, DispatcherState, Ending, Evidence, Fact, GatewayHears, GatewaySays, Offer, OfferId, Refusal, Role,
-    Seat, Target, WaitingWhy,
+    AlertWhy, AskedWhy, Callback, CallbackOutcome, ConsoleHears, ConsoleSays, DispatcherState, Ending, Evidence, Fact, GatewayHears,
+    GatewaySays, HangUp, Offer, OfferId, Refusal, Repeat, Role, Seat, Target, WaitingWhy,
 };
 use najda::geo::area::Shape;
 use najda::geo::point::Point;
@@ -29,39 +29,40 @@ use proptest::prelude::*;
 
 /// Goal: a change of any byte on the wire is seen, because gateways in the field speak the old ones.
 #[test]
-fn the_bytes_of_version_one_do_not_change() {
+fn the_bytes_of_version_two_do_not_change() {
     let mut gateway = Vec::new();
-    encode_into(2, &GatewaySays::HungUp { key: key("t1", "c9") }, &mut gateway).unwrap();
+    encode_into(2, &GatewaySays::HungUp { key: key("t1", "c9"), why: HangUp::LineDropped }, &mut gateway).unwrap();
     assert_eq!(
         hex(&gateway),
-        "20000000 01 01 ".replace(' ', "")
+        "21000000 02 01 ".replace(' ', "")
             + &crc_of(&gateway)
             + "0200000000000000"
             + "03000000"
             + "02000000000000007431"
             + "02000000000000006339"
+            + "01"
     );
 
     let mut hears = Vec::new();
     encode_into(1, &GatewayHears::Durable { key: key("t1", "c9"), contact: ContactId(0x0102) }, &mut hears).unwrap();
     let body =
         "0100000000000000".to_owned() + "01000000" + "02000000000000007431" + "02000000000000006339" + "02010000000000000000000000000000";
-    assert_eq!(hex(&hears), "300000000102".to_owned() + &crc_of(&hears) + &body);
+    assert_eq!(hex(&hears), "300000000202".to_owned() + &crc_of(&hears) + &body);
 
     let mut console = Vec::new();
     let offer = OfferId { contact: ContactId(1), service: Service::CivilDefence };
     encode_into(3, &ConsoleSays::Take { offer }, &mut console).unwrap();
     let body = "0300000000000000".to_owned() + "02000000" + "01000000000000000000000000000000" + "02";
-    assert_eq!(hex(&console), "1d0000000103".to_owned() + &crc_of(&console) + &body);
+    assert_eq!(hex(&console), "1d0000000203".to_owned() + &crc_of(&console) + &body);
 
     let mut fact = Vec::new();
     encode_fact(&Fact::Ended { at: Timestamp::from_micros(5), contact: ContactId(1), ending: Ending::TestSunk }, &mut fact).unwrap();
-    assert_eq!(hex(&fact), "01".to_owned() + "09000000" + "0500000000000000" + "01000000000000000000000000000000" + "02");
+    assert_eq!(hex(&fact), "02".to_owned() + "09000000" + "0500000000000000" + "01000000000000000000000000000000" + "02");
 }
 
 /// Goal: the same for the widest messages, by checksum. A failure here is a new [`FRAME_VERSION`], not a new number in this test.
 #[test]
-fn the_checksums_of_the_full_messages_of_version_one_do_not_change() {
+fn the_checksums_of_the_full_messages_of_version_two_do_not_change() {
     let mut out = Vec::new();
     let mut crc = |put: &dyn Fn(&mut Vec<u8>)| {
         out.clear();
@@ -81,7 +82,7 @@ fn the_checksums_of_the_full_messages_of_version_one_do_not_change() {
     assert_eq!([contact_crc, offer_crc, fact_crc], GOLDEN);
 }
 
-const GOLDEN: [(usize, u32); 3] = [(319, 123_805_147), (690, 3_195_157_786), (633, 1_881_637_220)];
+const GOLDEN: [(usize, u32); 3] = [(319, 1_540_123_016), (802, 1_161_162_305), (656, 3_157_721_730)];
 
 // --- damage ---
 
@@ -288,7 +289,7 @@ fn the_widest_targets_fit_a_frame() {
 #[test]
 fn what_cannot_be_sent_leaves_the_buffer_as_it_was() {
     let mut out = b"before".to_vec();
-    let too_long = GatewaySays::HungUp { key: key("t1", &"r".repeat(IDENTITY_BYTES_MAX + 1)) };
+    let too_long = GatewaySays::HungUp { key: key("t1", &"r".repeat(IDENTITY_BYTES_MAX + 1)), why: HangUp::Caller };
     assert!(matches!(encode_into(1, &too_long, &mut out), Err(FrameError::WeBuiltBadBody(_))));
     let mut wide = full_decision();
     wide.reasons = vec!["why".into(); REASONS_MAX + 1];
@@ -523,6 +524,7 @@ fn full_decision() -> DecisionRecord {
         interpreter: false,
         text: false,
         quiet: true,
+        caller: Some(Caller { number: name("+971500000001"), links: true }),
     }
 }
 
@@ -549,6 +551,7 @@ fn widest_decision() -> DecisionRecord {
         incident_type: Some(wide_name()),
         discrepancies: vec![wide_name(); DISCREPANCIES_MAX],
         reasons: vec!["r".repeat(REASON_BYTES_MAX).into(); REASONS_MAX],
+        caller: Some(Caller { number: wide_name(), links: true }),
         ..full_decision()
     }
 }
@@ -564,6 +567,18 @@ fn full_offer() -> Offer {
         confirmed: false,
         held_by: Some(Seat { dispatcher: name("DU-AMB"), seat: name("seat-4") }),
         accepted: true,
+        alarm: true,
+        callback: Some(Callback {
+            why: HangUp::Silent,
+            since: Timestamp::from_secs(1_700_000_005),
+            number: Some(name("+971500000001")),
+            outcome: Some(CallbackOutcome::NoAnswer),
+        }),
+        repeat: Some(Repeat {
+            earlier: ContactId(76),
+            held_by: Some(Seat { dispatcher: name("DU-AMB"), seat: name("seat-3") }),
+            until: Timestamp::from_secs(1_700_000_015),
+        }),
     }
 }
 
@@ -721,9 +736,15 @@ fn any_neighbour() -> impl Strategy<Value = NeighbourRecord> {
 fn any_decision() -> impl Strategy<Value = Arc<DecisionRecord>> {
     let who = (any::<[u8; 32]>(), any::<u64>(), vec(any_assigned(), 0..4), vec(any_neighbour(), 0..4));
     let what = (option::of(any_name()), option::of(any_name()), any::<Option<u8>>(), any_name());
-    let why = (vec(any_name(), 0..=DISCREPANCIES_MAX), vec(text(REASON_BYTES_MAX), 0..=REASONS_MAX), any_lang(), any::<[bool; 4]>());
+    let why = (
+        vec(any_name(), 0..=DISCREPANCIES_MAX),
+        vec(text(REASON_BYTES_MAX), 0..=REASONS_MAX),
+        any_lang(),
+        any::<[bool; 4]>(),
+        option::of(any_caller()),
+    );
     (who, what, why).prop_map(|((tables, snapshot, services, neighbours), (area, incident_type, priority, rung), why)| {
-        let (discrepancies, reasons, lang, [test, interpreter, text, quiet]) = why;
+        let (discrepancies, reasons, lang, [test, interpreter, text, quiet], caller) = why;
         let tables = TablesVersion(tables);
         Arc::new(DecisionRecord {
             tables,
@@ -741,8 +762,13 @@ fn any_decision() -> impl Strategy<Value = Arc<DecisionRecord>> {
             interpreter,
             text,
             quiet,
+            caller,
         })
     })
+}
+
+fn any_caller() -> impl Strategy<Value = Caller> {
+    (any_name(), any::<bool>()).prop_map(|(number, links)| Caller { number, links })
 }
 
 fn any_evidence() -> impl Strategy<Value = Evidence> {
@@ -790,7 +816,7 @@ fn any_asked() -> impl Strategy<Value = AskedWhy> {
 }
 
 fn any_ending() -> impl Strategy<Value = Ending> {
-    prop_oneof![Just(Ending::Closed), Just(Ending::Duplicate), Just(Ending::TestSunk), Just(Ending::Overflowed)]
+    prop_oneof![Just(Ending::Closed), Just(Ending::Duplicate), Just(Ending::TestSunk), Just(Ending::Overflowed), Just(Ending::CalledBack)]
 }
 
 fn any_state() -> impl Strategy<Value = DispatcherState> {
@@ -798,11 +824,45 @@ fn any_state() -> impl Strategy<Value = DispatcherState> {
 }
 
 fn any_offer() -> impl Strategy<Value = Arc<Offer>> {
-    let role = prop_oneof![Just(Role::Responsible), Just(Role::Overflow), Just(Role::Neighbour), Just(Role::Test)];
-    let all = (any_offer_id(), any_contact(), any_decision(), any_name(), role, any_at(), any::<[bool; 2]>(), option::of(any_seat()));
-    all.prop_map(|(id, contact, decision, responsible, role, take_by, [confirmed, accepted], held_by)| {
-        Arc::new(Offer { id, contact, decision, responsible, role, take_by, confirmed, held_by, accepted })
+    let role = prop_oneof![
+        Just(Role::Responsible),
+        Just(Role::Overflow),
+        Just(Role::Neighbour),
+        Just(Role::Test),
+        Just(Role::AllCall),
+        Just(Role::Repeat)
+    ];
+    let what = (any_offer_id(), any_contact(), any_decision(), any_name());
+    let how = (role, any_at(), any::<[bool; 3]>(), option::of(any_seat()), option::of(any_callback()), option::of(any_repeat()));
+    (what, how).prop_map(|((id, contact, decision, responsible), how)| {
+        let (role, take_by, [confirmed, accepted, alarm], held_by, callback, repeat) = how;
+        Arc::new(Offer { id, contact, decision, responsible, role, take_by, confirmed, held_by, accepted, alarm, callback, repeat })
     })
+}
+
+fn any_hang_up() -> impl Strategy<Value = HangUp> {
+    (0..HangUp::ALL.len()).prop_map(|index| HangUp::ALL[index])
+}
+
+fn any_outcome() -> impl Strategy<Value = CallbackOutcome> {
+    (0..CallbackOutcome::ALL.len()).prop_map(|index| CallbackOutcome::ALL[index])
+}
+
+fn any_callback() -> impl Strategy<Value = Callback> {
+    (any_hang_up(), any_at(), option::of(any_name()), option::of(any_outcome())).prop_map(|(why, since, number, outcome)| Callback {
+        why,
+        since,
+        number,
+        outcome,
+    })
+}
+
+fn any_repeat() -> impl Strategy<Value = Repeat> {
+    (any_id(), option::of(any_seat()), any_at()).prop_map(|(earlier, held_by, until)| Repeat { earlier, held_by, until })
+}
+
+fn any_alert() -> impl Strategy<Value = AlertWhy> {
+    prop_oneof![Just(AlertWhy::Again), Just(AlertWhy::AllCall), Just(AlertWhy::YourTurn)]
 }
 
 fn gateway_says() -> impl Strategy<Value = GatewaySays> {
@@ -810,7 +870,7 @@ fn gateway_says() -> impl Strategy<Value = GatewaySays> {
         (any_contact(), any::<bool>()).prop_map(|(contact, handed_back)| GatewaySays::Contact { contact, handed_back }),
         (any_key(), any_evidence()).prop_map(|(key, evidence)| GatewaySays::Evidence { key, evidence }),
         (any_key(), any_name()).prop_map(|(key, dispatcher)| GatewaySays::Answered { key, dispatcher }),
-        any_key().prop_map(|key| GatewaySays::HungUp { key }),
+        (any_key(), any_hang_up()).prop_map(|(key, why)| GatewaySays::HungUp { key, why }),
         (any_key(), any_name()).prop_map(|(key, dispatcher)| GatewaySays::TargetFailed { key, dispatcher }),
     ]
 }
@@ -850,6 +910,11 @@ fn console_says() -> impl Strategy<Value = ConsoleSays> {
         (any_offer_id(), text(1_000)).prop_map(|(offer, reason)| ConsoleSays::Decline { offer, reason }),
         any_offer_id().prop_map(|offer| ConsoleSays::Release { offer }),
         (any_offer_id(), text(1_000)).prop_map(|(offer, reason)| ConsoleSays::Close { offer, reason }),
+        (any_offer_id(), any_outcome(), text(1_000)).prop_map(|(offer, outcome, reason)| ConsoleSays::CalledBack {
+            offer,
+            outcome,
+            reason
+        }),
         Just(ConsoleSays::Heartbeat),
         (any_offer_id(), any_contact(), any_decision()).prop_map(|(offer, contact, decision)| ConsoleSays::HandBack {
             offer,
@@ -875,7 +940,10 @@ fn console_hears() -> impl Strategy<Value = ConsoleHears> {
         (any_offer_id(), any_waiting()).prop_map(|(offer, why)| ConsoleHears::Waiting { offer, why }),
         any_offer_id().prop_map(|offer| ConsoleHears::Withdrawn { offer }),
         (any_offer_id(), any_seat()).prop_map(|(offer, by)| ConsoleHears::Closed { offer, by }),
-        any_id().prop_map(|contact| ConsoleHears::CallerHungUp { contact }),
+        (any_id(), any_hang_up()).prop_map(|(contact, why)| ConsoleHears::CallerHungUp { contact, why }),
+        (any_offer_id(), any_alert()).prop_map(|(offer, why)| ConsoleHears::Alert { offer, why }),
+        (any_offer_id(), any_seat(), any_outcome()).prop_map(|(offer, by, outcome)| ConsoleHears::CalledBack { offer, by, outcome }),
+        (any_offer_id(), any_name()).prop_map(|(offer, to)| ConsoleHears::Proposed { offer, to }),
         (option::of(any_offer_id()), any_refusal()).prop_map(|(offer, why)| ConsoleHears::Refused { offer, why }),
     ]
 }
@@ -912,7 +980,20 @@ fn fact() -> impl Strategy<Value = Fact> {
             reason
         }),
         (any_at(), any_offer_id(), any_seat(), text(1_000)).prop_map(|(at, offer, seat, reason)| Fact::Closed { at, offer, seat, reason }),
-        (any_at(), any_id()).prop_map(|(at, contact)| Fact::HungUp { at, contact }),
+        (any_at(), any_id(), any_hang_up(), any::<bool>()).prop_map(|(at, contact, why, callback)| Fact::HungUp {
+            at,
+            contact,
+            why,
+            callback
+        }),
+        (any_at(), any_offer_id(), any_seat(), any_outcome(), text(1_000))
+            .prop_map(|(at, offer, seat, outcome, reason)| Fact::CalledBack { at, offer, seat, outcome, reason }),
+        (any_at(), any_id(), any_id(), option::of(any_seat())).prop_map(|(at, contact, earlier, seat)| Fact::Repeated {
+            at,
+            contact,
+            earlier,
+            seat
+        }),
         (any_at(), any_id(), any_name()).prop_map(|(at, contact, dispatcher)| Fact::Answered { at, contact, dispatcher }),
         (any_at(), any_id(), any_ending()).prop_map(|(at, contact, ending)| Fact::Ended { at, contact, ending }),
         (any_at(), any_name(), any_state(), any_name()).prop_map(|(at, dispatcher, state, by)| Fact::State { at, dispatcher, state, by }),

@@ -376,6 +376,32 @@ proptest! {
     }
 }
 
+/// The word of a leaf says how long its record is, so that nothing waits for the record's head; they must agree.
+#[test]
+fn a_leaf_word_that_lies_about_its_record_is_refused() {
+    const HEADER_WORDS: usize = 14;
+    let words = Grid::build(&layered()).unwrap().to_words();
+    let leaf = (HEADER_WORDS..words.len()).find(|at| words[*at] >> 30 == 1).expect("a leaf among the cells");
+    assert!(Grid::from_words(&words).is_ok());
+    for lie in [1 << 26, 1] {
+        let mut words = words.clone();
+        words[leaf] ^= lie;
+        assert!(Grid::from_words(&words).is_err());
+    }
+}
+
+#[test]
+fn a_look_up_reads_a_few_cells_and_one_leaf_at_most() {
+    let areas = fractal(10, 2_000_000, 6, 1).indexed();
+    let grid = Grid::build(&areas).unwrap();
+    for area in &areas {
+        for vertex in area.rings.iter().flatten() {
+            let touched = grid.touched(*vertex);
+            assert!(touched.cells <= 6 && (1..=24).contains(&touched.edges), "{touched:?} at {vertex:?}");
+        }
+    }
+}
+
 // --- distances ---
 
 proptest! {

@@ -1,6 +1,6 @@
 //! `najda journal`: what an engine wrote is found, decided again and verified, while it runs and afterwards.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use najda::journal::entry::Entry;
 use najda::journal::projection::Query;
 use najda::journal::replay::{Outcome, Replay};
 use najda::route::{record, route};
-use najda::store::{Batch, BlobName, Partition, Store};
+use najda::store::{Batch, BlobName, Notice, Partition, Store};
 use najda::tables::snapshot::{Snapshot, States};
 use najda::units::{ContactId, Timestamp};
 use najda::wire::frame::{decode_fact, encode_fact};
@@ -24,7 +24,7 @@ fn najda(args: &[&str]) -> anyhow::Result<ExitCode> {
     najda::cli::run(najda::cli::Cli::try_parse_from(std::iter::once("najda").chain(args.iter().copied()))?)
 }
 
-fn journal(command: &str, dir: &Path, more: &[&str]) -> anyhow::Result<ExitCode> {
+pub fn journal(command: &str, dir: &Path, more: &[&str]) -> anyhow::Result<ExitCode> {
     let dir = dir.display().to_string();
     najda(&[&["journal", command, "--dir", &dir], more].concat())
 }
@@ -129,9 +129,14 @@ fn query_of(filter: &[&str]) -> Query {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn rows_that_are_gone_are_said_to_be_gone_and_made_again() {
+async fn rows_that_are_gone_are_said_to_be_gone_and_made_again_as_the_engine_kept_them() {
     let running = lived().await;
-    let (dir, folder) = (running.state(), running.stop().await);
+    let dir = running.state();
+    until("the rows have caught up", || JournalReader::open(dir.join("journal")).unwrap().projection_lag().unwrap() == Some(0)).await;
+    let folder = running.stop().await;
+    let rows = || JournalReader::open(dir.join("journal")).unwrap().find(&Query::default()).unwrap();
+    let kept = rows();
+    assert_eq!(kept.len(), 4);
     for end in ["", "-wal", "-shm"] {
         let _ = std::fs::remove_file(dir.join(format!("journal/projection.db{end}")));
     }
@@ -139,7 +144,7 @@ async fn rows_that_are_gone_are_said_to_be_gone_and_made_again() {
     assert!(error.contains("najda journal rebuild"), "{error}");
     assert_eq!(journal("rebuild", &dir, &[]).unwrap(), ExitCode::SUCCESS);
     assert_eq!(journal("query", &dir, &[]).unwrap(), ExitCode::SUCCESS);
-    assert_eq!(JournalReader::open(dir.join("journal")).unwrap().find(&Query::default()).unwrap().len(), 4);
+    assert_eq!(rows(), kept, "made again from the journal alone, they are the rows the engine kept");
     drop(folder);
 }
 
@@ -215,6 +220,100 @@ fn a_decision_that_was_changed_is_found_with_its_field_and_ends_the_command_with
         store.close();
         assert_eq!(journal("replay", folder.path(), &[]).unwrap(), code);
         assert_eq!(journal("verify", folder.path(), &[]).unwrap(), ExitCode::SUCCESS, "the chain holds what was written, right or wrong");
+    }
+}
+
+#[test]
+fn a_decision_written_again_after_a_loss_under_states_that_were_lost_is_unprovable_and_not_called_different() {
+    let set = Set::testland();
+    let calm = decided(&set, 2, States::of(&set.tables, &[]));
+    let room = calm.services[0].dispatcher;
+    // The state that made snapshot 3 is among the lost entries; the decision made under it was written again.
+    let gone = decided(&set, 3, States::of(&set.tables, &[(room, DispatcherState::Unreachable)]));
+    assert_ne!(calm.services, gone.services);
+    let tables = Fact::Tables { at: contact().received, version: set.tables.version, by: name("start") };
+    for (lost, proven) in [(true, false), (false, true)] {
+        let mut replay = Replay::default();
+        let mut known = |_| Some(Arc::clone(&set.tables));
+        assert_eq!(replay.fact(1, &tables, &mut known), None);
+        if lost {
+            replay.lost();
+        }
+        let outcome = replay.fact(9, &arrived(gone.clone()), &mut known).unwrap();
+        assert_eq!(matches!(outcome, Outcome::Differs(_)), proven, "{outcome:?}");
+        assert_eq!(outcome == Outcome::Unprovable, lost, "{outcome:?}");
+        // A decision that comes out the same needs no excuse.
+        let mut replay = Replay::default();
+        replay.fact(1, &tables, &mut known);
+        replay.lost();
+        assert_eq!(replay.fact(9, &arrived(calm.clone()), &mut known), Some(Outcome::Same));
+    }
+}
+
+/// A journal of three files, noted once more by a later opening, so that its end is known.
+fn three_files(folder: &Path) -> Vec<PathBuf> {
+    let config = || Config { segment_bytes_max: 40_000, ..Config::new(folder) };
+    let set = Set::testland();
+    let fact = arrived(decided(&set, 1, States::of(&set.tables, &[])));
+    let mut bytes = Vec::new();
+    encode_fact(&fact, &mut bytes).unwrap();
+    let (hear, heard) = crossbeam::channel::bounded(10_000);
+    let store = EmbeddedStore::open(config(), Box::new(move |notice| drop(hear.send(notice)))).unwrap();
+    let claim = store.claim(Partition::default()).unwrap();
+    for seq in 1..=150 {
+        store.append(Batch::new(&claim, vec![Entry::of(seq, &fact, bytes.clone())]).unwrap()).unwrap();
+        while !matches!(heard.recv().unwrap(), Notice::Durable(receipt) if receipt.through_seq() == seq) {}
+    }
+    store.close();
+    let again = EmbeddedStore::open(config(), Box::new(|_| {})).unwrap();
+    again.claim(Partition::default()).unwrap();
+    again.close();
+    let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    let mut files: Vec<PathBuf> = files.filter(|path| path.extension().is_some_and(|end| end == "db")).collect();
+    files.sort();
+    assert!(files.len() >= 3, "{files:?}");
+    files
+}
+
+/// Two whole rows change places.
+const REORDERED: &str = "UPDATE log_0 SET seq = -1 WHERE seq = 146;
+    UPDATE log_0 SET seq = 146 WHERE seq = 147;
+    UPDATE log_0 SET seq = 147 WHERE seq = -1";
+
+#[test]
+fn the_command_finds_and_names_every_kind_of_tampering_with_the_real_files() {
+    let sql = |statement: &'static str| {
+        move |files: &[PathBuf]| {
+            let conn = rusqlite::Connection::open(files.last().unwrap()).unwrap();
+            conn.execute_batch(statement).unwrap();
+        }
+    };
+    type Tamper = Box<dyn Fn(&[PathBuf])>;
+    let cases: [(Tamper, &str); 6] = [
+        (Box::new(sql("UPDATE log_0 SET bytes = CAST(X'00' || substr(bytes, 2) AS BLOB) WHERE seq = 148")), "entry 148 was altered"),
+        (Box::new(sql("DELETE FROM log_0 WHERE seq = 147")), "entry 147 is missing"),
+        (
+            Box::new(sql(
+                "UPDATE log_0 SET seq = -1 WHERE seq = 146; UPDATE log_0 SET seq = 146 WHERE seq = 147; UPDATE log_0 SET seq = 147 WHERE seq = -1",
+            )),
+            "entry 146 was altered",
+        ),
+        (Box::new(sql("DELETE FROM log_0 WHERE seq > 148")), "the journal ends before entry 150, which was held"),
+        (Box::new(|files: &[PathBuf]| std::fs::remove_file(&files[1]).unwrap()), "are missing"),
+        (Box::new(|files: &[PathBuf]| std::fs::remove_file(&files[0]).unwrap()), "entries 1 to "),
+    ];
+    let verified = |folder: &Path| {
+        let output = assert_cmd::Command::cargo_bin("najda").unwrap().args(["journal", "verify", "--dir"]).arg(folder).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    for (tamper, named) in cases {
+        let folder = tempfile::tempdir().unwrap();
+        let files = three_files(folder.path());
+        let (code, said) = verified(folder.path());
+        assert!(code == Some(0) && said.contains("the chain holds"), "{said}");
+        tamper(&files);
+        let (code, said) = verified(folder.path());
+        assert!(code == Some(1) && said.contains(named) && said.contains("NOT hold"), "wanted {named:?}: {said}");
     }
 }
 

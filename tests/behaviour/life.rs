@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use najda::contact::{Contact, ContactKey, Door, Signal};
-use najda::deliver::{ConsoleHears, ConsoleSays, DispatcherState, Fact, GatewayHears, OfferId, Seat};
+use najda::deliver::{CallbackOutcome, ConsoleHears, ConsoleSays, DispatcherState, Fact, GatewayHears, HangUp, OfferId, Seat};
 use najda::engine::{Config, ContactView, Engine, Input, Output, Outputs, SessionId};
 use najda::units::{ContactId, Timestamp};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use crate::stage::{SECOND, Stage, decision, name, rooms, usual_rooms, words};
+use crate::stage::{SECOND, Stage, decision, from_line, name, rooms, usual_rooms, words};
 
 const ROOMS: [&str; 4] = ["DU-AMB", "SH-AMB", "DU-POL", "AE-ALL"];
 const DECISIONS: [&str; 7] = [
@@ -29,7 +29,7 @@ const DECISIONS: [&str; 7] = [
 
 /// One thing that happens. Indices are taken modulo what there is.
 #[derive(Clone, Debug)]
-enum Event {
+pub enum Event {
     Arrive { gateway_ref: u8, content: u8, decided: Index, load_test: bool, handed_back: bool },
     Evidence { gateway_ref: u8, word: u8 },
     Redecide { which: Index, decided: Index },
@@ -48,7 +48,7 @@ enum Event {
     Crash,
 }
 
-fn event() -> impl Strategy<Value = Event> {
+pub fn event() -> impl Strategy<Value = Event> {
     let index = any::<Index>;
     prop_oneof![
         8 => (0u8..12, 0u8..2, index(), prop::bool::weighted(0.15), prop::bool::weighted(0.1)).prop_map(
@@ -58,7 +58,7 @@ fn event() -> impl Strategy<Value = Event> {
         ),
         2 => (0u8..14, 0u8..4).prop_map(|(gateway_ref, word)| Event::Evidence { gateway_ref, word }),
         2 => (index(), index()).prop_map(|(which, decided)| Event::Redecide { which, decided }),
-        2 => (0u8..3, 0u8..12, index()).prop_map(|(word, gateway_ref, room)| Event::Gateway { word, gateway_ref, room }),
+        2 => (0u8..4, 0u8..12, index()).prop_map(|(word, gateway_ref, room)| Event::Gateway { word, gateway_ref, room }),
         1 => Just(Event::GatewayComes),
         1 => index().prop_map(Event::GatewayGoes),
         4 => (index(), 0u8..2, prop::bool::weighted(0.2)).prop_map(|(room, seat, test)| Event::SeatComes { room, seat, test }),
@@ -79,26 +79,37 @@ fn pick(index: Index, words: &[&'static str]) -> &'static str {
 }
 
 /// A stage on which anything can happen, and what is needed to make it happen.
-struct Day {
-    stage: Stage,
+pub struct Day {
+    pub stage: Stage,
     gateways: Vec<SessionId>,
     offers: BTreeSet<OfferId>,
-    rooms: najda::engine::Rooms,
+    pub rooms: najda::engine::Rooms,
 }
 
 impl Day {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let rooms = rooms(&ROOMS.map(|room| (room, 3)));
         Self { stage: Stage::with(Config::default(), rooms.clone()), gateways: Vec::new(), offers: BTreeSet::new(), rooms }
     }
 
-    fn live(&mut self, event: Event) {
+    /// The inputs of these events after a restart, with their times.
+    pub fn recorded(&mut self, events: &[Event]) -> Vec<(Input, Timestamp)> {
+        self.live(Event::Crash);
+        self.stage.recorded = Some(Vec::new());
+        let lived = events.iter().filter(|event| !matches!(event, Event::Crash));
+        lived.cloned().for_each(|event| self.live(event));
+        self.stage.recorded.take().unwrap_or_default()
+    }
+
+    pub fn live(&mut self, event: Event) {
         match event {
             Event::Arrive { gateway_ref, content, decided, load_test, handed_back } => {
                 let mut contact = self.stage.contact("gw", &format!("r{gateway_ref}"));
                 contact.line = Some(format!("05000{content}").into());
                 contact.load_test = load_test;
-                let decided = decision(pick(decided, &DECISIONS));
+                // Three lines for twelve references: many callers call again.
+                let number = format!("+97150000000{}", gateway_ref % 3);
+                let decided = from_line(pick(decided, &DECISIONS), &number, gateway_ref != 11);
                 self.offers.extend(decided.services.iter().map(|share| OfferId { contact: contact.id, service: share.service }));
                 self.stage.input(Input::Arrived { session: None, contact: Arc::new(contact), decision: decided, handed_back });
             }
@@ -145,7 +156,7 @@ impl Day {
             return;
         }
         let (contact, revision) = which.get(&self.stage.reroutes).clone();
-        let decision = decision(decided);
+        let decision = from_line(decided, "+971500000001", true);
         self.offers.extend(decision.services.iter().map(|share| OfferId { contact: contact.id, service: share.service }));
         self.stage.input(Input::Redecided { contact: contact.id, revision, decision });
     }
@@ -155,7 +166,8 @@ impl Day {
         let (key, dispatcher) = (self.stage.key(&format!("r{gateway_ref}")), name(room));
         self.stage.input(match word {
             0 => Input::Answered { session, key, dispatcher },
-            1 => Input::HungUp { session, key },
+            1 => Input::HungUp { session, key, why: HangUp::Caller },
+            2 => Input::HungUp { session, key, why: HangUp::LineDropped },
             _ => Input::TargetFailed { session, key, dispatcher },
         });
     }
@@ -189,6 +201,10 @@ impl Day {
             18 => ConsoleSays::Decline { offer, reason: reason() },
             19 => ConsoleSays::Release { offer },
             20 => ConsoleSays::Shown { offer },
+            22 => {
+                let outcome = CallbackOutcome::ALL[usize::from(offer.contact.0 as u8) % CallbackOutcome::ALL.len()];
+                ConsoleSays::CalledBack { offer, outcome, reason: reason() }
+            }
             21 => match self.stage.shown(session, offer) {
                 Some(shown) => ConsoleSays::HandBack { offer, contact: Arc::clone(&shown.contact), decision: Arc::clone(&shown.decision) },
                 None => return,
@@ -218,6 +234,8 @@ fn check_rebuilds(stage: &Stage, rooms: &najda::engine::Rooms) {
     let live: Vec<ContactView> = stage.contacts().into_iter().filter(|view| !ended.contains(&view.contact.id)).map(rebuilt_part).collect();
     let again: Vec<ContactView> = rebuilt.contacts_after(ContactId(0)).map(rebuilt_part).collect();
     assert_eq!(live, again, "the facts alone rebuild the engine");
+    let callbacks = live.iter().filter(|view| view.callback.is_some_and(|callback| callback.outcome.is_none())).count();
+    assert_eq!(rebuilt.callbacks_waiting(), callbacks);
     assert_eq!(rebuilt.published().1, stage.engine.published().1);
     assert_eq!(rebuilt.last_seq(), stage.engine.last_seq());
 }
@@ -310,7 +328,7 @@ fn one_contact_from_its_first_byte_to_its_end() {
     stage.input(Input::Answered { session: gateway, key: key.clone(), dispatcher: name("DU-AMB") });
     stage.accept(console, offer);
     stage.store();
-    stage.input(Input::HungUp { session: gateway, key: key.clone() });
+    stage.input(Input::HungUp { session: gateway, key: key.clone(), why: HangUp::Caller });
     stage.close(console, offer);
     stage.store();
     let by = Seat { dispatcher: name("DU-AMB"), seat: name("1") };
@@ -329,7 +347,7 @@ fn one_contact_from_its_first_byte_to_its_end() {
         ConsoleHears::Confirmed { contact },
         ConsoleHears::Taken { offer, by },
         ConsoleHears::Accepted { offer, by },
-        ConsoleHears::CallerHungUp { contact },
+        ConsoleHears::CallerHungUp { contact, why: HangUp::Caller },
         ConsoleHears::Closed { offer, by },
     ]
     .iter()

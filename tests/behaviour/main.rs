@@ -1,5 +1,6 @@
 #![allow(clippy::disallowed_methods, reason = "a test or a measurement reads the clock")]
 mod acceptance;
+mod callback;
 mod packs;
 mod places;
 mod routing;
@@ -9,9 +10,11 @@ mod frames;
 mod geography;
 mod http;
 mod journal;
+mod ladder;
 mod life;
 mod messages;
 mod publish;
+mod repeat;
 mod running;
 mod stage;
 mod store;

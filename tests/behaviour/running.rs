@@ -10,7 +10,7 @@ use najda::client::{GatewayClient, LinkConfig};
 use najda::deliver::GatewayHears;
 use najda::edge::certs::DevCerts;
 use najda::edge::ingress::http::{HttpConfig, HttpDoor};
-use najda::edge::run::{Node, NodeConfig, OpenStore};
+use najda::edge::run::{Node, NodeConfig, OpenStore, Tuning};
 use najda::edge::store::memory::{MemoryDisk, MemoryStore};
 use najda::edge::tables::{Loaded, load_files, read_folder};
 use najda::edge::tls::Role;
@@ -79,6 +79,10 @@ impl Running {
     }
 
     pub async fn in_folder(folder: Arc<tempfile::TempDir>, keep: Keep, set: Set, change: impl FnOnce(&mut HttpConfig)) -> Self {
+        Self::tuned(folder, keep, set, Tuning::default(), change).await
+    }
+
+    pub async fn tuned(folder: Arc<tempfile::TempDir>, keep: Keep, set: Set, tuning: Tuning, change: impl FnOnce(&mut HttpConfig)) -> Self {
         let certs = DevCerts::make(&folder.path().join("certs"), &ROLES.map(|role| Role::parse(role).unwrap())).unwrap();
         let state = folder.path().join("state");
         najda::edge::run::prepare_state_folder(&state).unwrap();
@@ -103,7 +107,7 @@ impl Running {
             engine: engine::Config::default(),
             engine_cores: Vec::new(),
         };
-        let node = Node::start(config, set.tables, &set.bytes, open).unwrap();
+        let node = Node::start_with(config, set.tables, &set.bytes, open, tuning).unwrap();
         let mut config = HttpConfig::new(any, identity, certs.folder.join(TOKENS_FILE), state);
         // The machine that runs the tests may be busy; the engine's own `Overdue` still comes after a tenth of a second.
         config.journal_wait = Duration::from_secs(10);

@@ -3,12 +3,12 @@
 //! After every input it checks what must hold whatever happens: no gaps in the journal, no promise before its receipt, no contact
 //! that ends twice, no test on a person's screen, and lists and counts that agree with the lives.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use najda::contact::{Contact, ContactKey, Door, Signal};
-use najda::decision::{AssignedRecord, DecisionRecord, NeighbourRecord};
-use najda::deliver::{ConsoleHears, ConsoleSays, Ending, Evidence, Fact, GatewayHears, Offer, OfferId, Seat};
+use najda::decision::{AssignedRecord, Caller, DecisionRecord, NeighbourRecord};
+use najda::deliver::{CallbackOutcome, ConsoleHears, ConsoleSays, Ending, Evidence, Fact, GatewayHears, HangUp, Offer, OfferId, Seat};
 use najda::engine::{Config, ContactView, Engine, Input, Output, Outputs, Room, Rooms, SessionId};
 use najda::service::Service;
 use najda::units::{ContactId, Name, TablesVersion, Timestamp};
@@ -44,6 +44,13 @@ pub fn decision(text: &str) -> Arc<DecisionRecord> {
     Arc::new(record)
 }
 
+/// The same decision about a contact whose line is this number, of one caller or of many.
+pub fn from_line(decided: &str, number: &str, links: bool) -> Arc<DecisionRecord> {
+    let mut record = decision(decided);
+    Arc::make_mut(&mut record).caller = Some(Caller { number: name(number), links });
+    record
+}
+
 pub fn service_of(word: &str) -> Service {
     match word {
         "AMB" => Service::Ambulance,
@@ -66,6 +73,7 @@ struct Book {
     taken: BTreeMap<(OfferId, Seat), u64>,
     accepted: BTreeMap<(OfferId, Seat), u64>,
     closed: BTreeMap<(OfferId, Seat), u64>,
+    called_back: BTreeMap<(OfferId, Seat, CallbackOutcome), u64>,
     ended: BTreeMap<ContactId, (u64, Ending)>,
 }
 
@@ -77,6 +85,8 @@ pub struct Stage {
     pub published: Vec<u64>,
     pub closed: Vec<SessionId>,
     pub screens: BTreeMap<SessionId, Screen>,
+    /// Consoles that send nothing any more, and whose sessions nobody has closed.
+    pub vanished: BTreeSet<SessionId>,
     consoles: BTreeMap<SessionId, (Seat, bool)>,
     heard: BTreeMap<SessionId, Vec<ConsoleHears>>,
     gateway_heard: BTreeMap<SessionId, Vec<GatewayHears>>,
@@ -91,12 +101,20 @@ pub struct Stage {
     config: Config,
     next_session: u64,
     next_contact: u128,
+    /// Every input and its time, while somebody wants to give them to another engine as well.
+    pub recorded: Option<Vec<(Input, Timestamp)>>,
 }
 
 pub fn rooms(list: &[(&str, u32)]) -> Rooms {
     let mut rooms: Vec<Room> = list
         .iter()
-        .map(|(id, capacity)| Room { id: name(id), take_micros_max: TAKE, capacity: *capacity, uri: format!("sip:{id}@example").into() })
+        .map(|(id, capacity)| Room {
+            id: name(id),
+            service: service_of(id.rsplit('-').next().filter(|word| *word != "ALL").unwrap_or("POL")),
+            take_micros_max: TAKE,
+            capacity: *capacity,
+            uri: format!("sip:{id}@example").into(),
+        })
         .collect();
     rooms.sort_by_key(|room| room.id);
     Rooms { version: TablesVersion([7; 32]), rooms }
@@ -120,6 +138,7 @@ impl Stage {
             published: Vec::new(),
             closed: Vec::new(),
             screens: BTreeMap::new(),
+            vanished: BTreeSet::new(),
             consoles: BTreeMap::new(),
             heard: BTreeMap::new(),
             gateway_heard: BTreeMap::new(),
@@ -131,6 +150,7 @@ impl Stage {
             config,
             next_session: 0,
             next_contact: 0,
+            recorded: None,
         }
     }
 
@@ -149,6 +169,7 @@ impl Stage {
         self.held_through = self.last_seq;
         self.lost.retain(|lost| *lost.start() <= self.last_seq);
         self.screens.clear();
+        self.vanished.clear();
         self.consoles.clear();
         self.heard.clear();
         self.gateway_heard.clear();
@@ -236,6 +257,22 @@ impl Stage {
         self.input(Input::Evidence { session: None, key, evidence });
     }
 
+    /// The gateway says that the caller is gone.
+    pub fn hang_up(&mut self, gateway: SessionId, gateway_ref: &str, why: HangUp) {
+        let key = self.key(gateway_ref);
+        self.input(Input::HungUp { session: gateway, key, why });
+    }
+
+    pub fn called_back(&mut self, session: SessionId, offer: OfferId, outcome: CallbackOutcome) {
+        self.say(session, ConsoleSays::CalledBack { offer, outcome, reason: "twice".into() });
+    }
+
+    /// A contact of this line, decided as `decided` says. Returns its offers, the lead first.
+    pub fn call_from(&mut self, line: &str, gateway_ref: &str, decided: &str) -> Vec<OfferId> {
+        let contact = self.contact("gw", gateway_ref);
+        self.arrive_as(contact, from_line(decided, line, true))
+    }
+
     pub fn key(&self, gateway_ref: &str) -> ContactKey {
         ContactKey { gateway: name("gw"), gateway_ref: gateway_ref.into() }
     }
@@ -291,7 +328,7 @@ impl Stage {
             self.now = self.now.max(next);
             if heartbeats && next == beat {
                 beat = beat.plus_micros(3 * SECOND);
-                let sessions: Vec<SessionId> = self.consoles.keys().copied().collect();
+                let sessions: Vec<SessionId> = self.consoles.keys().filter(|session| !self.vanished.contains(session)).copied().collect();
                 sessions.into_iter().for_each(|session| self.say(session, ConsoleSays::Heartbeat));
             }
             self.input(Input::Tick);
@@ -342,6 +379,9 @@ impl Stage {
 
     pub fn input(&mut self, input: Input) {
         let mut out = Outputs::new();
+        if let Some(recorded) = &mut self.recorded {
+            recorded.push((input.clone(), self.now));
+        }
         self.engine.handle(input, self.now, &mut out);
         let list: Vec<Output> = out.drain().collect();
         for output in list {
@@ -398,6 +438,7 @@ impl Stage {
             }
             Fact::Taken { offer, seat, .. } => drop(book.taken.insert((*offer, *seat), seq)),
             Fact::Accepted { offer, seat, .. } => drop(book.accepted.insert((*offer, *seat), seq)),
+            Fact::CalledBack { offer, seat, outcome, .. } => drop(book.called_back.insert((*offer, *seat, *outcome), seq)),
             Fact::Closed { offer, seat, .. } => {
                 assert!(book.closed.insert((*offer, *seat), seq).is_none() || again, "an offer is closed once");
             }
@@ -436,6 +477,7 @@ impl Stage {
             ConsoleHears::Confirmed { contact } => self.is_held(self.book.arrived.get(contact)),
             ConsoleHears::Taken { offer, by } => self.is_held(self.book.taken.get(&(*offer, *by))),
             ConsoleHears::Accepted { offer, by } => self.is_held(self.book.accepted.get(&(*offer, *by))),
+            ConsoleHears::CalledBack { offer, by, outcome } => self.is_held(self.book.called_back.get(&(*offer, *by, *outcome))),
             ConsoleHears::Closed { offer, by } => self.is_held(self.book.closed.get(&(*offer, *by))),
             _ => true,
         };

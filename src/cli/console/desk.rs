@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::cli::screen::Key;
-use crate::deliver::{ConsoleHears, ConsoleSays, Offer, OfferId, Role, Seat, WaitingWhy};
+use crate::deliver::{AlertWhy, CallbackOutcome, ConsoleHears, ConsoleSays, HangUp, Offer, OfferId, Role, Seat, WaitingWhy};
 use crate::limits::COMMAND_REASON_BYTES_MAX;
 use crate::tables::snapshot::Tables;
-use crate::units::{TablesVersion, Timestamp};
+use crate::units::{DispatcherId, TablesVersion, Timestamp};
 
 /// Reasons offered for a close.
 const CLOSE_REASON: &str = "done";
@@ -20,11 +20,22 @@ pub enum LineState {
     Refused(String),
 }
 
+/// What can come of calling back, under the digits 1 to 5.
+pub const OUTCOMES: [(CallbackOutcome, &str); 5] = [
+    (CallbackOutcome::HelpNeeded, "help needed"),
+    (CallbackOutcome::NoHelpNeeded, "no help needed"),
+    (CallbackOutcome::NoAnswer, "no answer"),
+    (CallbackOutcome::NoNumber, "no number"),
+    (CallbackOutcome::CalledAgain, "called again"),
+];
+
 /// An offer on the screen.
 #[derive(Clone, Debug)]
 pub struct Shown {
     pub offer: Arc<Offer>,
-    pub hung_up: bool,
+    pub hung_up: Option<HangUp>,
+    /// New evidence makes this room responsible for what is held here.
+    pub transfer_to: Option<DispatcherId>,
     /// A command was said and its answer is awaited.
     pub asked: Option<&'static str>,
 }
@@ -34,6 +45,8 @@ pub struct Shown {
 pub enum Group {
     /// Nobody has taken it, and this room is asked.
     Waiting,
+    /// The caller is gone, and nobody has taken it to call back.
+    Callback,
     Mine,
     /// Another seat has it.
     Others,
@@ -68,7 +81,21 @@ pub struct Desk {
     chosen: Option<OfferId>,
     /// The reason being typed for a decline.
     pub reason: Option<(OfferId, String)>,
+    /// What came of calling back is asked for.
+    pub outcome: Option<OfferId>,
+    /// The page of keys is open.
+    pub help: bool,
     pub note: String,
+}
+
+impl Shown {
+    pub fn awaits_callback(&self) -> bool {
+        self.offer.callback.is_some_and(|callback| callback.outcome.is_none())
+    }
+
+    fn callback_is_final(&self) -> bool {
+        self.offer.callback.and_then(|callback| callback.outcome).is_some_and(CallbackOutcome::is_final)
+    }
 }
 
 impl Desk {
@@ -82,6 +109,8 @@ impl Desk {
             offers: BTreeMap::new(),
             chosen: None,
             reason: None,
+            outcome: None,
+            help: false,
             note: String::new(),
         }
     }
@@ -99,7 +128,9 @@ impl Desk {
     /// Waiting first, oldest first; then mine, others', told.
     pub fn list(&self) -> Vec<&Shown> {
         let mut list: Vec<&Shown> = self.offers.values().collect();
-        list.sort_by_key(|shown| (self.group(shown), shown.offer.contact.received, shown.offer.id));
+        // What stands in alarm is above what only waits; a callback's clock runs from when the caller was gone.
+        let clock = |shown: &Shown| shown.offer.callback.map_or(shown.offer.contact.received, |callback| callback.since);
+        list.sort_by_key(|shown| (self.group(shown), !self.is_alarm(shown), clock(shown), shown.offer.id));
         list
     }
 
@@ -109,8 +140,13 @@ impl Desk {
             (Some(_), _) => Group::Others,
             (None, _) if shown.offer.accepted => Group::Others,
             (None, Role::Neighbour) => Group::Told,
+            (None, _) if shown.awaits_callback() => Group::Callback,
             (None, _) => Group::Waiting,
         }
+    }
+
+    pub fn is_alarm(&self, shown: &Shown) -> bool {
+        shown.offer.alarm && shown.offer.held_by.is_none() && !shown.offer.accepted
     }
 
     /// The chosen offer; the first of the list when the one that was chosen is gone.
@@ -141,8 +177,8 @@ impl Desk {
                 self.note = "a decision changed: new evidence".into();
             }
             ConsoleHears::Taken { offer, by } => self.with(offer, |shown| {
-                shown.asked = None;
-                change(shown, |offer| offer.held_by = Some(by));
+                (shown.asked, shown.transfer_to) = (None, None);
+                change(shown, |offer| (offer.held_by, offer.alarm) = (Some(by), false));
             }),
             ConsoleHears::Accepted { offer, by } => self.with(offer, |shown| {
                 shown.asked = None;
@@ -157,10 +193,24 @@ impl Desk {
             ConsoleHears::Withdrawn { offer } | ConsoleHears::Closed { offer, .. } => {
                 self.offers.remove(&offer);
             }
-            ConsoleHears::CallerHungUp { contact } => {
+            ConsoleHears::CallerHungUp { contact, why } => {
                 for shown in self.offers.values_mut().filter(|shown| shown.offer.id.contact == contact) {
-                    shown.hung_up = true;
+                    shown.hung_up = Some(why);
                 }
+            }
+            ConsoleHears::Alert { offer, why } => self.with(offer, |shown| {
+                if why == AlertWhy::AllCall {
+                    change(shown, |offer| offer.alarm = true);
+                }
+                follow.rings = !shown.offer.decision.quiet;
+            }),
+            ConsoleHears::CalledBack { offer, outcome, .. } => self.with(offer, |shown| {
+                shown.asked = None;
+                change(shown, |offer| offer.callback.iter_mut().for_each(|callback| callback.outcome = Some(outcome)));
+            }),
+            ConsoleHears::Proposed { offer, to } => {
+                self.with(offer, |shown| shown.transfer_to = Some(to));
+                self.note = format!("new evidence: {to} is responsible now; d hands it over");
             }
             ConsoleHears::Refused { offer, why } => {
                 if let Some(offer) = offer {
@@ -174,10 +224,18 @@ impl Desk {
 
     fn offered(&mut self, offer: Arc<Offer>) -> Follow {
         let known = self.offers.get(&offer.id);
-        let rings = known.is_none() && offer.held_by.is_none() && offer.role != Role::Neighbour && !offer.decision.quiet;
-        let (hung_up, id) = (known.is_some_and(|shown| shown.hung_up), offer.id);
-        self.offers.insert(id, Shown { offer, hung_up, asked: None });
+        let is_asked = offer.role != Role::Neighbour && !self.is_anothers_first(&offer);
+        let rings = known.is_none() && offer.held_by.is_none() && is_asked && !offer.decision.quiet;
+        let (hung_up, transfer_to) = known.map_or((None, None), |shown| (shown.hung_up, shown.transfer_to));
+        let id = offer.id;
+        self.offers.insert(id, Shown { offer, hung_up, transfer_to, asked: None });
         Follow { says: vec![ConsoleSays::Shown { offer: id }], rings }
+    }
+
+    /// A repeat caller whom another seat knows: it rings here only when that seat has had its time.
+    fn is_anothers_first(&self, offer: &Offer) -> bool {
+        let waits = |until: Timestamp| until > Timestamp::default() || offer.role == Role::Repeat;
+        offer.repeat.is_some_and(|repeat| repeat.held_by.is_some_and(|by| by != self.seat) && waits(repeat.until))
     }
 
     fn with(&mut self, offer: OfferId, change: impl FnOnce(&mut Shown)) {
@@ -189,14 +247,21 @@ impl Desk {
     // --- what the person does ---
 
     pub fn pressed(&mut self, key: Key) -> Ask {
+        if std::mem::take(&mut self.help) {
+            return Ask::Nothing;
+        }
         if let Some((offer, reason)) = self.reason.take() {
             return self.typed(offer, reason, key);
+        }
+        if let Some(offer) = self.outcome.take() {
+            return self.outcome_chosen(offer, key);
         }
         self.note.clear();
         match key {
             Key::Quit | Key::Char('q') => return Ask::Leave,
             Key::Down => self.step(1),
             Key::Up => self.step(-1),
+            Key::Char('?') => self.help = true,
             Key::Char(c) => return self.command(c),
             _ => {}
         }
@@ -211,21 +276,26 @@ impl Desk {
     }
 
     fn command(&mut self, c: char) -> Ask {
-        let Some((id, group, accepted)) = self.chosen().map(|shown| (shown.offer.id, self.group(shown), shown.offer.accepted)) else {
-            return Ask::Nothing;
-        };
+        let Some(shown) = self.chosen() else { return Ask::Nothing };
+        let (id, group, accepted, called) = (shown.offer.id, self.group(shown), shown.offer.accepted, shown.callback_is_final());
+        let to_call = shown.awaits_callback();
         let mine = group == Group::Mine;
         let (says, asked) = match c {
             't' if !mine => (ConsoleSays::Take { offer: id }, "taking"),
             'a' if mine && !accepted => (ConsoleSays::Accept { offer: id }, "accepting"),
             'r' if mine => (ConsoleSays::Release { offer: id }, "releasing"),
-            'c' if mine && accepted => (ConsoleSays::Close { offer: id, reason: CLOSE_REASON.into() }, "closing"),
-            'd' if mine || group == Group::Waiting => {
+            'b' if mine && to_call => {
+                (self.chosen, self.outcome) = (Some(id), Some(id));
+                return Ask::Nothing;
+            }
+            'b' if mine => return self.say_why_not("nobody is to be called back here"),
+            'c' if mine && (accepted || called) => (ConsoleSays::Close { offer: id, reason: CLOSE_REASON.into() }, "closing"),
+            'd' if mine || matches!(group, Group::Waiting | Group::Callback) => {
                 self.chosen = Some(id);
                 self.reason = Some((id, String::new()));
                 return Ask::Nothing;
             }
-            'a' | 'r' if !mine => return self.say_why_not("take it first: t"),
+            'a' | 'b' | 'r' if !mine => return self.say_why_not("take it first: t"),
             'c' if mine => return self.say_why_not("accept it first: a"),
             'c' => return self.say_why_not("take it first: t"),
             _ => return Ask::Nothing,
@@ -234,6 +304,17 @@ impl Desk {
         self.chosen = Some(id);
         self.with(id, |shown| shown.asked = Some(asked));
         Ask::Say(says)
+    }
+
+    /// The digit of an outcome, as [`OUTCOMES`] lists them; any other key leaves it.
+    fn outcome_chosen(&mut self, offer: OfferId, key: Key) -> Ask {
+        let Key::Char(c) = key else { return Ask::Nothing };
+        let index = c.to_digit(10).and_then(|digit| usize::try_from(digit).ok()?.checked_sub(1));
+        let Some((outcome, _)) = index.and_then(|index| OUTCOMES.get(index)) else {
+            return self.say_why_not("nothing was said");
+        };
+        self.with(offer, |shown| shown.asked = Some("calling back"));
+        Ask::Say(ConsoleSays::CalledBack { offer, outcome: *outcome, reason: Box::default() })
     }
 
     fn say_why_not(&mut self, why: &str) -> Ask {
@@ -282,6 +363,7 @@ mod tests {
     use super::*;
     use crate::contact::{Contact, ContactKey, Door};
     use crate::decision::DecisionRecord;
+    use crate::deliver::{Callback, Repeat};
     use crate::service::Service;
     use crate::units::{ContactId, Name};
 
@@ -309,6 +391,9 @@ mod tests {
             confirmed: false,
             held_by: None,
             accepted: false,
+            alarm: false,
+            callback: None,
+            repeat: None,
         })
     }
 
@@ -368,6 +453,67 @@ mod tests {
         let said = desk.pressed(Key::Enter);
         assert_eq!(said, Ask::Say(ConsoleSays::Decline { offer: offer(1, 1).id, reason: "q busy".into() }));
         assert_eq!(desk.pressed(Key::Char('q')), Ask::Leave);
+    }
+
+    fn with(id: u128, received: u64, change: impl FnOnce(&mut Offer)) -> ConsoleHears {
+        let mut offer = Offer::clone(&offer(id, received));
+        change(&mut offer);
+        ConsoleHears::Offer(Arc::new(offer))
+    }
+
+    fn gone(since: u64) -> Option<Callback> {
+        Some(Callback { why: HangUp::Caller, since: Timestamp::from_secs(since), number: None, outcome: None })
+    }
+
+    #[test]
+    fn alarms_stand_above_all_and_callers_to_call_back_in_a_group_of_their_own_by_their_own_clock() {
+        let mut desk = desk();
+        hear(&mut desk, with(1, 10, |_| {}));
+        hear(&mut desk, with(2, 1, |offer| offer.callback = gone(40)));
+        hear(&mut desk, with(3, 2, |offer| offer.callback = gone(30)));
+        hear(&mut desk, with(4, 20, |_| {}));
+        assert!(hear(&mut desk, ConsoleHears::Alert { offer: offer(4, 20).id, why: AlertWhy::AllCall }).rings);
+        let ids: Vec<u128> = desk.list().iter().map(|shown| shown.offer.id.contact.0).collect();
+        assert_eq!(ids, [4, 1, 3, 2]);
+        let groups: Vec<Group> = desk.list().iter().map(|shown| desk.group(shown)).collect();
+        assert_eq!(groups, [Group::Waiting, Group::Waiting, Group::Callback, Group::Callback]);
+    }
+
+    #[test]
+    fn a_callback_is_taken_and_its_outcome_chosen_by_a_digit() {
+        let mut desk = desk();
+        let id = offer(1, 1).id;
+        hear(&mut desk, with(1, 1, |offer| offer.callback = gone(2)));
+        assert_eq!(desk.pressed(Key::Char('b')), Ask::Nothing, "not before it is taken");
+        assert_eq!(desk.pressed(Key::Char('t')), Ask::Say(ConsoleSays::Take { offer: id }));
+        hear(&mut desk, ConsoleHears::Taken { offer: id, by: seat() });
+        assert_eq!(desk.pressed(Key::Char('b')), Ask::Nothing);
+        assert_eq!(desk.pressed(Key::Char('9')), Ask::Nothing, "no such outcome");
+        desk.pressed(Key::Char('b'));
+        let says = ConsoleSays::CalledBack { offer: id, outcome: CallbackOutcome::NoAnswer, reason: Box::default() };
+        assert_eq!(desk.pressed(Key::Char('3')), Ask::Say(says));
+        hear(&mut desk, ConsoleHears::CalledBack { offer: id, by: seat(), outcome: CallbackOutcome::NoAnswer });
+        assert_eq!(desk.pressed(Key::Char('b')), Ask::Nothing, "it was done");
+    }
+
+    #[test]
+    fn a_repeat_caller_rings_at_the_seat_that_knows_the_case_and_here_only_when_it_is_our_turn() {
+        let mut desk = desk();
+        let other = Seat { dispatcher: name("SH-POL"), seat: name("1") };
+        let again = |by| Repeat { earlier: ContactId(9), held_by: Some(by), until: Timestamp::from_secs(5) };
+        assert!(!hear(&mut desk, with(1, 1, |offer| offer.repeat = Some(again(other)))).rings);
+        assert!(hear(&mut desk, ConsoleHears::Alert { offer: offer(1, 1).id, why: AlertWhy::YourTurn }).rings);
+        assert!(hear(&mut desk, with(2, 1, |offer| offer.repeat = Some(again(seat())))).rings);
+    }
+
+    #[test]
+    fn a_question_mark_opens_the_page_of_keys_and_any_key_leaves_it_without_doing_anything() {
+        let mut desk = desk();
+        hear(&mut desk, with(1, 1, |_| {}));
+        desk.pressed(Key::Char('?'));
+        assert!(desk.help);
+        assert_eq!(desk.pressed(Key::Char('t')), Ask::Nothing);
+        assert!(!desk.help);
     }
 
     #[test]

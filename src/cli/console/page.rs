@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::desk::{Desk, Group, LineState, Shown};
+use super::desk::{Desk, Group, LineState, OUTCOMES, Shown};
 use crate::cli::screen::{Line, Look, clip, columns_of, isolated, plain, wait_of};
 use crate::contact::{Contact, Door, Place, Signal};
 use crate::decision::DecisionRecord;
@@ -19,6 +19,9 @@ const FRAME_LINES: usize = 5;
 const LIST_SHARE: usize = 2;
 
 pub fn page(desk: &Desk, addr: SocketAddr, now: Timestamp, (width, height): (usize, usize)) -> Vec<Line> {
+    if desk.help {
+        return help(width, height);
+    }
     let list = desk.list();
     let chosen = desk.chosen().map(|shown| shown.offer.id);
     let mut lines = vec![head(desk, addr, now, width), counts(desk, &list, now, width)];
@@ -68,9 +71,12 @@ fn counts(desk: &Desk, list: &[&Shown], now: Timestamp, width: usize) -> Line {
             Line::text(Look::Plain, "Longest waiting: ").with(look_of_wait(waited), wait_of(waited))
         }
     };
+    let alarms = list.iter().filter(|shown| desk.is_alarm(shown)).count();
+    let line = if alarms > 0 { line.with(Look::Alarm, format!("  ALARM {alarms}")) } else { line };
     let counts = format!(
-        "waiting {}  mine {}  others' {}  told {}",
+        "waiting {}  to call back {}  mine {}  others' {}  told {}",
         count(Group::Waiting),
+        count(Group::Callback),
         count(Group::Mine),
         count(Group::Others),
         count(Group::Told)
@@ -91,9 +97,13 @@ const fn look_of_wait(micros: u64) -> Look {
 fn row(desk: &Desk, shown: &Shown, chosen: bool, now: Timestamp, width: usize) -> Line {
     let offer = &shown.offer;
     let group = desk.group(shown);
-    let waited = now.micros_since(offer.contact.received);
+    let since = offer.callback.filter(|_| group == Group::Callback).map_or(offer.contact.received, |callback| callback.since);
+    let waited = now.micros_since(since);
     let (look, state) = match (group, shown.asked) {
         (_, Some(asked)) => (Look::Dim, asked.to_owned()),
+        (Group::Waiting | Group::Callback, None) if desk.is_alarm(shown) => (Look::Alarm, "ALARM".to_owned()),
+        (Group::Callback, None) => (Look::Warning, "call back".to_owned()),
+        (Group::Mine, None) if shown.awaits_callback() => (Look::Warning, "call back".to_owned()),
         (Group::Waiting, None) => (Look::Bold, "waits".to_owned()),
         (Group::Mine, None) if offer.accepted => (Look::Good, "accepted".to_owned()),
         (Group::Mine, None) => (Look::Good, "mine".to_owned()),
@@ -103,7 +113,7 @@ fn row(desk: &Desk, shown: &Shown, chosen: bool, now: Timestamp, width: usize) -
     // Data from before the line broke is shown as what it is: old.
     let aged = desk.line != LineState::Open;
     let dim = |look: Look| if aged { Look::Dim } else { look };
-    let clock = if matches!(group, Group::Waiting) { look_of_wait(waited) } else { Look::Dim };
+    let clock = if matches!(group, Group::Waiting | Group::Callback) { look_of_wait(waited) } else { Look::Dim };
     let line = Line::new()
         .column(if chosen { Look::Reverse } else { Look::Plain }, if chosen { ">" } else { " " }, 1)
         .with(dim(clock), format!("{:>8} ", wait_of(waited)))
@@ -112,8 +122,9 @@ fn row(desk: &Desk, shown: &Shown, chosen: bool, now: Timestamp, width: usize) -
         .column(dim(Look::Plain), &short_place(&desk.tables, &offer.contact, &offer.decision), 24)
         .with(Look::Plain, " ");
     let quiet = if offer.decision.quiet { "QUIET " } else { "" };
-    let gone = if shown.hung_up { "hung up " } else { "" };
-    line.with(dim(Look::Warning), format!("{quiet}{gone}")).words(dim(Look::Plain), &words_of(&offer.contact), width)
+    let gone = shown.hung_up.map_or(String::new(), |why| format!("{} ", why.word()));
+    let again = if offer.repeat.is_some() { "AGAIN " } else { "" };
+    line.with(dim(Look::Warning), format!("{quiet}{again}{gone}")).words(dim(Look::Plain), &words_of(&offer.contact), width)
 }
 
 fn words_of(contact: &Contact) -> String {
@@ -147,6 +158,13 @@ fn details(desk: &Desk, shown: &Shown, now: Timestamp, width: usize) -> Vec<Line
     say("also told", told(&desk.tables, decision), Look::Plain);
     let odd: Vec<&str> = decision.discrepancies.iter().map(|code| code.as_str()).collect();
     say("odd", odd.join(", "), Look::Warning);
+    say("call back", callback(shown, now), Look::Warning);
+    say("again", repeat(shown), Look::Warning);
+    say(
+        "transfer",
+        shown.transfer_to.map_or(String::new(), |to| format!("{} is responsible now; d hands it over", room_name(&desk.tables, to))),
+        Look::Warning,
+    );
     say("manner", manner(shown), Look::Warning);
     let responsible =
         if offer.responsible == desk.seat.dispatcher { String::new() } else { format!("{} is responsible", offer.responsible) };
@@ -305,6 +323,27 @@ fn told(tables: &Tables, decision: &DecisionRecord) -> String {
     decision.neighbours.iter().map(one).collect::<Vec<_>>().join("; ")
 }
 
+/// The task of a caller who is gone: since when, and the number to call or that there is none.
+fn callback(shown: &Shown, now: Timestamp) -> String {
+    let Some(callback) = shown.offer.callback else { return String::new() };
+    let since = wait_of(now.micros_since(callback.since));
+    let number = match callback.number {
+        Some(number) if shown.offer.decision.quiet => format!("do not ring {number}: write"),
+        Some(number) => format!("call {number}"),
+        None => "there is no number to call".to_owned(),
+    };
+    let outcome = callback.outcome.map_or(String::new(), |outcome| format!("; done: {}", outcome.word()));
+    format!("{} {since} ago; {number}{outcome}", callback.why.word())
+}
+
+/// The same caller as another contact: which, and who knows it.
+fn repeat(shown: &Shown) -> String {
+    let Some(repeat) = shown.offer.repeat else { return String::new() };
+    let known = repeat.held_by.map_or(String::new(), |by| format!(", held by {}/{} when this came", by.dispatcher, by.seat));
+    let first = if repeat.until > Timestamp::default() { "; that seat is asked first" } else { "" };
+    format!("same caller as {}{known}{first}", repeat.earlier)
+}
+
 fn manner(shown: &Shown) -> String {
     let decision = &shown.offer.decision;
     let mut parts = Vec::new();
@@ -318,9 +357,7 @@ fn manner(shown: &Shown) -> String {
         let lang = decision.lang.map_or(String::new(), |lang| String::from_utf8_lossy(&lang).into_owned());
         parts.push(format!("interpreter for {lang}"));
     }
-    if shown.hung_up {
-        parts.push("the caller hung up".to_owned());
-    }
+    parts.extend(shown.hung_up.map(|why| format!("the caller is gone: {}", why.word())));
     parts.join("; ")
 }
 
@@ -342,15 +379,50 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
 }
 
 fn keys(desk: &Desk, width: usize) -> Line {
+    if desk.outcome.is_some() {
+        let choices: Vec<String> = (1..).zip(OUTCOMES).map(|(digit, (_, words))| format!("{digit} {words}")).collect();
+        return Line::new().column(Look::Reverse, &format!(" Called back: {}   Esc", choices.join("   ")), width);
+    }
     match &desk.reason {
         Some((_, reason)) => {
             let typed = Line::text(Look::Bold, "Why do you decline? ").words(Look::Plain, reason, width.saturating_sub(30));
             typed.with(Look::Reverse, " ").with(Look::Dim, "  Enter sends, Esc leaves it")
         }
-        None => {
-            Line::new().column(Look::Reverse, " t take   a accept   d decline   r release   c close   arrows choose   q sign out", width)
+        None => Line::new().column(
+            Look::Reverse,
+            " t take  a accept  b called back  d decline  r release  c close  arrows choose  ? keys  q sign out",
+            width,
+        ),
+    }
+}
+
+/// Every key, and what the words on the page mean.
+const KEYS: [(&str, &str); 13] = [
+    ("up, down", "choose a contact; what stands in alarm and what waits longest is on top"),
+    ("t", "take it: it is yours when the journal holds your take"),
+    ("a", "accept: help is on its way from your room"),
+    ("d", "decline with a reason: a request; what you hold stays yours until another has taken it"),
+    ("r", "release it to the room: everybody who was asked sees it as waiting again"),
+    ("b", "called back: say what came of it. All but \"help needed\" closes it"),
+    ("c", "close what you have accepted"),
+    ("q", "sign out; what you hold goes to the others at once"),
+    ("?", "this page; any key leaves it"),
+    ("ALARM", "everybody was asked and nobody has taken it"),
+    ("call back", "the caller is gone; the clock runs from then"),
+    ("AGAIN", "this line has another open contact; details name it and who holds it"),
+    ("told", "it may be yours: the place is in doubt. You may take it"),
+];
+
+fn help(width: usize, height: usize) -> Vec<Line> {
+    let mut lines = vec![Line::text(Look::Bold, "Keys and words of this page"), Line::new()];
+    for (key, meaning) in KEYS {
+        for (at, part) in wrap(meaning, width.saturating_sub(13)).into_iter().enumerate() {
+            let key = if at == 0 { key } else { "" };
+            lines.push(Line::text(Look::Plain, " ").column(Look::Bold, key, 11).with(Look::Plain, part));
         }
     }
+    lines.resize(height, Line::new());
+    lines
 }
 
 #[cfg(test)]
@@ -359,7 +431,7 @@ mod tests {
 
     use super::*;
     use crate::contact::{ClaimSource, ContactKey, LocationClaim, Whose};
-    use crate::deliver::{ConsoleHears, Offer, OfferId, Role, Seat};
+    use crate::deliver::{Callback, ConsoleHears, HangUp, Offer, OfferId, Repeat, Role, Seat};
     use crate::geo::area::Shape;
     use crate::service::Service;
     use crate::units::{ContactId, Name, Ppm};
@@ -394,6 +466,9 @@ mod tests {
             confirmed: false,
             held_by: None,
             accepted: false,
+            alarm: false,
+            callback: None,
+            repeat: None,
         }))
     }
 
@@ -412,6 +487,40 @@ mod tests {
         for part in ["7.0 s", "حريق في برج", "Dubai", "within 30 m", "not in the journal yet"] {
             assert!(page.contains(part), "{part} is missing:\n{page}");
         }
+    }
+
+    #[test]
+    fn the_page_says_whom_to_call_back_who_called_before_and_what_stands_in_alarm() {
+        let mut desk = desk();
+        let ConsoleHears::Offer(plain) = offer("help", (25.20, 55.27)) else { return };
+        let mut changed = Offer::clone(&plain);
+        let number = Some(name("+971500000001"));
+        let since = Timestamp::from_secs(104);
+        changed.callback = Some(Callback { why: HangUp::LineDropped, since, number, outcome: None });
+        let held_by = Some(Seat { dispatcher: name("SH-POL"), seat: name("2") });
+        changed.repeat = Some(Repeat { earlier: ContactId(7), held_by, until: Timestamp::default() });
+        desk.heard(ConsoleHears::Offer(Arc::new(changed.clone())), Timestamp::default());
+        let shown = text(&desk, 107, (100, 30));
+        for part in ["to call back 1", "call back", "line dropped 3.0 s ago; call +971500000001", "same caller as", "SH-POL/2", "AGAIN"] {
+            assert!(shown.contains(part), "{part} is missing:\n{shown}");
+        }
+        (changed.alarm, changed.callback) = (true, Some(Callback { why: HangUp::Silent, since, number: None, outcome: None }));
+        desk.heard(ConsoleHears::Offer(Arc::new(changed)), Timestamp::default());
+        let shown = text(&desk, 107, (100, 30));
+        assert!(shown.contains("ALARM 1") && shown.contains("there is no number to call"), "{shown}");
+    }
+
+    #[test]
+    fn the_page_of_keys_fits_the_smallest_terminal_and_names_every_key() {
+        let mut desk = desk();
+        desk.help = true;
+        let shown = text(&desk, 1, (80, 24));
+        assert_eq!(shown.lines().count(), 24);
+        assert!(shown.lines().all(|line| columns_of(line) <= 80), "{shown}");
+        assert!(
+            ["take", "accept", "decline", "release", "called back", "close", "sign out"].iter().all(|word| shown.contains(word)),
+            "{shown}"
+        );
     }
 
     #[test]

@@ -11,7 +11,7 @@ use tokio::time::sleep;
 use super::stage::{Dice, Stage};
 use crate::client::GatewayClient;
 use crate::contact::{Contact, ContactKey};
-use crate::deliver::GatewayHears;
+use crate::deliver::{GatewayHears, HangUp};
 use crate::edge::tls::Role;
 use crate::units::Name;
 
@@ -138,7 +138,7 @@ async fn send(client: &GatewayClient, contact: &Arc<Contact>) {
 
 async fn hang_up(client: GatewayClient, key: ContactKey) {
     sleep(SILENT).await;
-    let _ = client.hung_up(key).await;
+    let _ = client.hung_up(key, HangUp::Silent).await;
 }
 
 async fn listen(stage: Arc<Stage>, client: GatewayClient, mut hears: mpsc::Receiver<GatewayHears>) {

@@ -15,10 +15,10 @@ use tokio::time::{sleep, timeout};
 
 use super::stage::{Dice, Stage};
 use crate::client::{ConsoleClient, LinkState};
-use crate::deliver::{ConsoleHears, ConsoleSays, Offer, OfferId, Role as OfferRole, Seat};
+use crate::deliver::{CallbackOutcome, ConsoleHears, ConsoleSays, Offer, OfferId, Role as OfferRole, Seat};
 use crate::edge::tls::Role;
 use crate::tables::dispatchers::Dispatcher;
-use crate::units::{DispatcherId, Name};
+use crate::units::{DispatcherId, Name, Timestamp};
 
 /// Rooms that can hold this many contacts have two seats in the demo, the others one.
 const BIG_ROOM_CAPACITY: u32 = 30;
@@ -140,6 +140,7 @@ impl Room {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Next {
     Accept,
+    CallBack,
     Close,
     Decline,
     Take,
@@ -157,14 +158,16 @@ struct Person {
     /// Only told of, as a neighbour: others take those.
     told: BTreeSet<OfferId>,
     accepted: BTreeSet<OfferId>,
+    /// Whose caller is gone and was not called back so far.
+    callbacks: BTreeSet<OfferId>,
     is_open: bool,
 }
 
 impl Person {
     fn new(stage: &Arc<Stage>, seat: Seat, client: ConsoleClient) -> Self {
         let dice = Dice::new(stage.seed, &format!("{}/{}", seat.dispatcher, seat.seat));
-        let (plans, declined, held, told, accepted) = Default::default();
-        Self { stage: Arc::clone(stage), seat, client, dice, plans, declined, held, told, accepted, is_open: false }
+        let (plans, declined, held, told, accepted, callbacks) = Default::default();
+        Self { stage: Arc::clone(stage), seat, client, dice, plans, declined, held, told, accepted, callbacks, is_open: false }
     }
 
     async fn work(mut self, mut hears: tokio::sync::mpsc::Receiver<ConsoleHears>, mut stopped: watch::Receiver<bool>) {
@@ -225,6 +228,12 @@ impl Person {
             ConsoleHears::Offer(offer) => self.offered(offer, n, now),
             ConsoleHears::Taken { offer, by } if *by == self.seat => {
                 self.held.insert(*offer);
+                let next = if self.callbacks.contains(offer) { Next::CallBack } else { Next::Accept };
+                self.plan(*offer, next, now, ACCEPT);
+            }
+            // The caller was reached: help is sent.
+            ConsoleHears::CalledBack { offer, by, outcome: CallbackOutcome::HelpNeeded } if *by == self.seat => {
+                self.callbacks.remove(offer);
                 self.plan(*offer, Next::Accept, now, ACCEPT);
             }
             ConsoleHears::Taken { offer, .. } => self.forget(*offer),
@@ -242,10 +251,16 @@ impl Person {
             ConsoleHears::Refused { offer: Some(offer), .. } => {
                 self.plans.remove(offer);
             }
+            ConsoleHears::Alert { offer, .. } if !self.declined.contains(offer) && !self.plans.contains_key(offer) => {
+                self.plan(*offer, Next::Take, now, TAKE);
+            }
             ConsoleHears::Accepted { .. }
+            | ConsoleHears::Alert { .. }
+            | ConsoleHears::CalledBack { .. }
             | ConsoleHears::CallerHungUp { .. }
             | ConsoleHears::Changed { .. }
             | ConsoleHears::Confirmed { .. }
+            | ConsoleHears::Proposed { .. }
             | ConsoleHears::Refused { .. }
             | ConsoleHears::Waiting { .. } => {}
         }
@@ -254,24 +269,37 @@ impl Person {
     /// The offer as it stands now says what to do next: nothing is remembered that a restart of the engine could make wrong.
     fn offered(&mut self, offer: &Offer, n: Option<usize>, now: u64) {
         self.say(ConsoleSays::Shown { offer: offer.id });
+        let to_call = offer.callback.is_some_and(|callback| callback.outcome.is_none());
+        place(&mut self.callbacks, offer.id, to_call);
         place(&mut self.told, offer.id, matches!(offer.role, OfferRole::Neighbour | OfferRole::Test));
         match (offer.role, offer.held_by) {
             (OfferRole::Neighbour | OfferRole::Test, None) => self.stage.score().rooms.entry(self.seat.dispatcher).or_default().told += 1,
             (_, Some(by)) if by != self.seat => self.forget(offer.id),
             (_, Some(_)) => {
                 self.held.insert(offer.id);
-                let (next, delay) = if offer.accepted { (Next::Close, CLOSE) } else { (Next::Accept, ACCEPT) };
+                let (next, delay) = match (offer.accepted, to_call) {
+                    (true, _) => (Next::Close, CLOSE),
+                    (false, true) => (Next::CallBack, ACCEPT),
+                    (false, false) => (Next::Accept, ACCEPT),
+                };
                 self.plan(offer.id, next, now, delay);
             }
-            (OfferRole::Responsible | OfferRole::Overflow, None) if self.plans.contains_key(&offer.id) => {}
+            (_, None) if self.is_anothers_first(offer) => {}
+            (_, None) if self.plans.contains_key(&offer.id) => {}
             (OfferRole::Responsible, None) if !self.declined.contains(&offer.id) && declines(n, offer.id) => {
                 self.plan(offer.id, Next::Decline, now, TAKE);
             }
-            (OfferRole::Responsible | OfferRole::Overflow, None) => {
+            (_, None) => {
                 let slow = self.stage.slow == Some(self.seat.dispatcher);
                 self.plan(offer.id, Next::Take, now, if slow { TAKE_SLOW } else { TAKE });
             }
         }
+    }
+
+    /// A repeat caller whom another seat knows: that seat is asked first.
+    fn is_anothers_first(&self, offer: &Offer) -> bool {
+        let asked = offer.role != OfferRole::Repeat;
+        offer.repeat.is_some_and(|repeat| repeat.held_by != Some(self.seat) && (repeat.until > Timestamp::default() || !asked))
     }
 
     fn plan(&mut self, offer: OfferId, next: Next, now: u64, (low, high): (u64, u64)) {
@@ -285,12 +313,17 @@ impl Person {
         self.held.remove(&offer);
         self.told.remove(&offer);
         self.accepted.remove(&offer);
+        self.callbacks.remove(&offer);
     }
 
     fn act(&mut self, offer: OfferId, next: Next) {
         self.plans.remove(&offer);
         match next {
             Next::Accept => self.say(ConsoleSays::Accept { offer }),
+            Next::CallBack => {
+                let (outcome, reason) = (CallbackOutcome::HelpNeeded, "spoke to the caller".into());
+                self.say(ConsoleSays::CalledBack { offer, outcome, reason });
+            }
             Next::Close => self.say(ConsoleSays::Close { offer, reason: "done".into() }),
             Next::Decline => {
                 self.declined.insert(offer);

@@ -247,9 +247,12 @@ impl Score {
                 seen.held.remove(offer);
             }
             ConsoleHears::Accepted { .. }
+            | ConsoleHears::Alert { .. }
+            | ConsoleHears::CalledBack { .. }
             | ConsoleHears::CallerHungUp { .. }
             | ConsoleHears::Changed { .. }
             | ConsoleHears::Confirmed { .. }
+            | ConsoleHears::Proposed { .. }
             | ConsoleHears::Refused { .. }
             | ConsoleHears::SignedIn { .. } => {}
         }
@@ -510,6 +513,9 @@ mod tests {
             confirmed: false,
             held_by: None,
             accepted: false,
+            alarm: false,
+            callback: None,
+            repeat: None,
         }))
     }
 

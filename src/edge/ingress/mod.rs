@@ -149,7 +149,7 @@ impl Desk for GatewayDesk {
             }
             GatewaySays::Evidence { key, evidence } => (None, Input::Evidence { session: Some(session), key: self.owned(key), evidence }),
             GatewaySays::Answered { key, dispatcher } => (None, Input::Answered { session, key: self.owned(key), dispatcher }),
-            GatewaySays::HungUp { key } => (None, Input::HungUp { session, key: self.owned(key) }),
+            GatewaySays::HungUp { key, why } => (None, Input::HungUp { session, key: self.owned(key), why }),
             GatewaySays::TargetFailed { key, dispatcher } => (None, Input::TargetFailed { session, key: self.owned(key), dispatcher }),
         }
     }

@@ -9,11 +9,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::ledger::{self, Gate, Rows, Tip, Verdict};
 use crate::journal::chain::{Anchor, Break, BreakKind, ChainHash, Verification, Verified, Verifier};
-use crate::journal::entry::{Entry, Hole};
-use crate::limits::{READ_ENTRIES_MAX, STORE_BACKLOG_BYTES_MAX, STORE_BACKLOG_ENTRIES_MAX};
+use crate::journal::entry::{Entry, Hole, Removal};
+use crate::limits::{CHECKPOINTS_KEPT, READ_ENTRIES_MAX, STORE_BACKLOG_BYTES_MAX, STORE_BACKLOG_ENTRIES_MAX};
 use crate::store::{
-    Batch, BlobName, Claim, Epoch, Health, Listener, Notice, Page, Partition, Receipt, Rejected, RejectedWhy, Store, StoreError,
+    Batch, BlobName, Checkpoint, Claim, Epoch, Health, KeptWhy, Listener, Notice, Page, Partition, Receipt, Rejected, RejectedWhy,
+    Removable, Store, StoreError,
 };
+use crate::units::Timestamp;
 
 /// What goes wrong with the next batches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +24,8 @@ pub enum Fault {
     Fail { write_count: u32 },
     /// This many appends find the backlog full.
     Full { append_count: u32 },
+    /// Every append finds the backlog full until [`MemoryStore::release`].
+    Gone,
     /// This many batches are held, but their receipts never come: `Unknown`.
     LoseReceipt { batch_count: u32 },
     /// Nothing is written until [`MemoryStore::release`].
@@ -58,6 +62,7 @@ pub struct MemoryDisk {
 struct Disk {
     partitions: BTreeMap<Partition, Log>,
     blobs: BTreeMap<BlobName, Vec<u8>>,
+    checkpoints: BTreeMap<(Partition, u64), Checkpoint>,
 }
 
 struct Log {
@@ -137,6 +142,7 @@ struct Faults {
     fail_writes: u32,
     full_appends: u32,
     lose_receipts: u32,
+    gone: bool,
     stalled: bool,
     /// Appends until a drawn stall ends by itself.
     stall_appends: u32,
@@ -165,14 +171,18 @@ impl MemoryStore {
         match fault {
             Fault::Fail { write_count } => faults.fail_writes += write_count,
             Fault::Full { append_count } => faults.full_appends += append_count,
+            Fault::Gone => faults.gone = true,
             Fault::LoseReceipt { batch_count } => faults.lose_receipts += batch_count,
             Fault::Stall => faults.stalled = true,
         }
     }
 
-    /// Ends a stall and goes on.
+    /// Ends a stall or an absence and goes on.
     pub fn release(&self) {
-        self.lock().faults.stalled = false;
+        {
+            let faults = &mut self.lock().faults;
+            (faults.stalled, faults.gone) = (false, false);
+        }
         self.go_on();
     }
 
@@ -282,7 +292,7 @@ impl Desk {
         let entry_count = self.pending_entries;
         let over = entry_count + batch.entries().len() > STORE_BACKLOG_ENTRIES_MAX
             || self.pending_bytes + batch.byte_count() > STORE_BACKLOG_BYTES_MAX;
-        if over || self.faults.full_appends > 0 {
+        if over || self.faults.gone || self.faults.full_appends > 0 {
             self.faults.full_appends = self.faults.full_appends.saturating_sub(1);
             self.health.full_count += 1;
             return Err(RejectedWhy::Full { entry_count });
@@ -350,7 +360,7 @@ impl Store for MemoryStore {
             .map_or(genesis, |(_, (entry, hash))| Anchor { seq: Hole::of(entry).map_or(entry.seq, |hole| hole.last_seq), hash: *hash });
         let mut walk = Verifier::after(start);
         for (entry, hash) in log.rows.range(from_seq..).map(|(_, row)| row) {
-            if page.entries.len() + page.holes.len() + page.breaks.len() >= most {
+            if page.entries.len() + page.holes.len() + page.removals.len() + page.breaks.len() >= most {
                 page.next_seq = Some(walk.next_seq());
                 break;
             }
@@ -358,12 +368,14 @@ impl Store for MemoryStore {
                 (Err(found @ Break { kind: BreakKind::Altered, .. }), _) => page.breaks.push(found),
                 (checked, hole) => {
                     page.breaks.extend(checked.err());
-                    match hole {
-                        Some(hole) => page.holes.push(hole),
-                        None => page.entries.push(entry.clone()),
+                    match (hole, Removal::of(entry)) {
+                        (Some(hole), _) => page.holes.push(hole),
+                        (None, Some(removal)) => page.removals.push((entry.seq, removal)),
+                        (None, None) => page.entries.push(entry.clone()),
                     }
                 }
             }
+            page.end = walk.head();
         }
         Ok(page)
     }
@@ -374,7 +386,7 @@ impl Store for MemoryStore {
         let genesis = Anchor { seq: 0, hash: ChainHash::genesis(partition.number()) };
         let mut walk = Verification::after(genesis, log.map_or_else(Vec::new, |log| log.anchors.clone()));
         log.into_iter().flat_map(|log| log.rows.values()).for_each(|(entry, hash)| walk.check(entry, *hash));
-        Ok(walk.finish())
+        Ok(walk.finish(genesis.hash))
     }
 
     fn put_blob(&self, name: BlobName, bytes: &[u8]) -> Result<(), StoreError> {
@@ -391,6 +403,48 @@ impl Store for MemoryStore {
 
     fn blob(&self, name: BlobName) -> Result<Option<Vec<u8>>, StoreError> {
         Ok(self.disk.lock().blobs.get(&name).cloned())
+    }
+
+    fn put_checkpoint(&self, partition: Partition, checkpoint: &Checkpoint) -> Result<(), StoreError> {
+        let seq = checkpoint.anchor.seq;
+        let mut disk = self.disk.lock();
+        disk.checkpoints.insert((partition, seq), checkpoint.clone());
+        let older: Vec<u64> = disk.checkpoints.range((partition, 0)..=(partition, seq)).rev().map(|((_, seq), _)| *seq).collect();
+        let kept = &older[..older.len().min(CHECKPOINTS_KEPT)];
+        disk.checkpoints.retain(|(of, seq), _| *of != partition || kept.contains(seq));
+        Ok(())
+    }
+
+    fn checkpoints(&self, partition: Partition) -> Result<Vec<u64>, StoreError> {
+        let disk = self.disk.lock();
+        Ok(disk.checkpoints.range((partition, 0)..=(partition, u64::MAX)).rev().map(|((_, seq), _)| *seq).collect())
+    }
+
+    fn checkpoint(&self, partition: Partition, seq: u64) -> Result<Checkpoint, StoreError> {
+        let disk = self.disk.lock();
+        let checkpoint = disk.checkpoints.get(&(partition, seq)).ok_or(StoreError::CheckpointDamaged { seq })?;
+        let log = disk.partitions.get(&partition);
+        let last = log.and_then(|log| log.rows.range(..=seq).next_back());
+        let held = last.map(|(_, (entry, hash))| Anchor { seq: Hole::of(entry).map_or(entry.seq, |hole| hole.last_seq), hash: *hash });
+        if held == Some(checkpoint.anchor) { Ok(checkpoint.clone()) } else { Err(StoreError::CheckpointAstray { seq }) }
+    }
+
+    /// Memory has no files to remove.
+    fn removable(&self, _: Partition, _: Timestamp) -> Result<Removable, StoreError> {
+        Ok(Removable { before: None, segment_count: 0, byte_count: 0, kept: KeptWhy::Newest })
+    }
+
+    fn remove(&self, _: Partition, _: Anchor) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn blob_names(&self) -> Result<Vec<BlobName>, StoreError> {
+        Ok(self.disk.lock().blobs.keys().copied().collect())
+    }
+
+    /// Memory does not know when a blob was put.
+    fn remove_blob_untouched(&self, _: BlobName, _: Timestamp) -> Result<bool, StoreError> {
+        Ok(false)
     }
 
     fn health(&self) -> Health {

@@ -235,7 +235,7 @@ impl Builder<'_> {
             return self.leaf(square, edges, set);
         }
         // As many cells as leave each a handful of edges of a line that runs through.
-        let wanted = (edges.len() / 10).max(2).ilog2() + 1;
+        let wanted = (edges.len() / 8).max(2).ilog2();
         let side_log = wanted.min(SUB_LOG_MAX).min(square.shift);
         let side = 1u32 << side_log;
 
@@ -327,7 +327,7 @@ impl Builder<'_> {
 
     fn leaf(&mut self, square: Square, edges: &[u32], set: &[u16]) -> Result<u32, GridError> {
         let offset = self.grid.leaves.len();
-        if offset > PAYLOAD as usize {
+        if offset / 2 > LEAF_OFFSET as usize {
             return Err(GridError::TooLarge);
         }
         self.leaf_edges += edges.len();
@@ -355,7 +355,8 @@ impl Builder<'_> {
                 write_record(&mut self.grid.leaves, square.corner, palette, corner_mask, (more, same), vertices, masks);
             }
         }
-        Ok(LEAF << KIND_SHIFT | offset as u32)
+        let vertices = self.grid.leaves.get(offset).map_or(2, |head| Record::vertices(*head));
+        Ok(LEAF << KIND_SHIFT | (vertices as u32 / 2 - 1) << LEAF_SHIFT | (offset / 2) as u32)
     }
 }
 
@@ -475,10 +476,21 @@ fn write_record(
         left |= u32::from(is_left(a, b, corner)) << slot;
     }
     let flags = if more { MORE } else { 0 } | if same { SAME } else { 0 };
-    out.push(vertices.len() as u32 | (palette.len() as u32) << 6 | flags | u32::from(corner_mask) << 16);
+    let mut edge_masks = masks.iter().copied().filter(|mask| *mask != 0);
+    let first = edge_masks.next().unwrap_or(0);
+    let uniform = if edge_masks.all(|mask| mask == first) { first } else { 0 };
+    // An even number of vertices, two at least: the last one again, which is no edge.
+    let last = vertices.last().copied().unwrap_or_default();
+    let count = vertices.len().max(1).next_multiple_of(2);
+    let padded = || vertices.iter().copied().chain(std::iter::repeat(last)).take(count);
+    out.push(count as u32 | (palette.len() as u32) << 6 | flags | u32::from(corner_mask) << 16 | u32::from(uniform) << 24);
     out.extend([real, across, left]);
+    out.extend(padded().map(|vertex| vertex.lat_e7 as u32));
+    out.extend(padded().map(|vertex| vertex.lon_e7 as u32));
     out.extend(palette.chunks(2).map(|pair| u32::from(pair[0]) | pair.get(1).map_or(0, |area| u32::from(*area) << 16)));
-    out.extend(masks.chunks(4).map(|four| four.iter().rev().fold(0u32, |word, mask| word << 8 | u32::from(*mask))));
-    out.extend(vertices.iter().map(|vertex| vertex.lat_e7 as u32));
-    out.extend(vertices.iter().map(|vertex| vertex.lon_e7 as u32));
+    if uniform == 0 {
+        let bytes: Vec<u8> = masks.iter().copied().chain(std::iter::repeat(0)).take(count - 1).collect();
+        out.extend(bytes.chunks(4).map(|four| four.iter().rev().fold(0u32, |word, mask| word << 8 | u32::from(*mask))));
+    }
+    out.resize(out.len().next_multiple_of(2), 0);
 }

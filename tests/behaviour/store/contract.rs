@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use najda::journal::{Anchor, Break, BreakKind, ChainHash, Entry};
-use najda::store::{Batch, BlobName, Epoch, Notice, Partition, RefusedWhy, RejectedWhy, Store, StoreError};
+use najda::store::{Batch, BlobName, Checkpoint, Epoch, Notice, Partition, RefusedWhy, RejectedWhy, Store, StoreError};
 
 use super::rig::{InMemory, OnDisk, Open, Rig, Tampering, entries, entry, held, partition};
 
@@ -23,6 +23,9 @@ macro_rules! every_store {
 every_store! {
     a_batch_is_held_whole_or_not_at_all
     a_blob_is_given_back_after_a_crash_and_never_replaced
+    a_checkpoint_is_given_back_only_while_the_chain_passes_through_its_anchor
+    a_page_names_the_chain_after_its_last_entry
+    two_checkpoints_are_kept_and_one_of_a_longer_journal_goes
     a_claim_by_another_process_fences_the_one_before
     a_first_claim_starts_at_entry_one
     a_gap_is_turned_away_and_the_batch_comes_back
@@ -310,4 +313,54 @@ fn a_blob_is_given_back_after_a_crash_and_never_replaced<R: Rig>(rig: &R) {
     let open = rig.open();
     assert_eq!(open.store.blob(name), Ok(Some(tables)));
     assert_eq!(open.store.blob(BlobName([8; 32])), Ok(Some(vec![])));
+}
+
+fn a_page_names_the_chain_after_its_last_entry<R: Rig>(rig: &R) {
+    let open = rig.open();
+    assert_eq!(open.store.read(partition(), 1, 10).unwrap().end, None);
+    open.hold(1..=25);
+    let whole = open.store.verify(partition()).unwrap().head;
+    assert_eq!(open.store.read(partition(), 1, 100).unwrap().end, Some(whole));
+    let part = open.store.read(partition(), 3, 10).unwrap().end.unwrap();
+    assert_eq!(part.seq, 12);
+    assert_eq!(open.store.read(partition(), 12, 1).unwrap().end, Some(part), "however the page began");
+    assert_eq!(open.store.read(partition(), 26, 10).unwrap().end, None);
+}
+
+/// A checkpoint at an entry that is held.
+fn checkpoint_at<S: Store>(open: &Open<S>, seq: u64) -> Checkpoint {
+    let anchor = open.store.read(partition(), seq, 1).unwrap().end.unwrap();
+    Checkpoint { anchor, needed_from_seq: seq - 2, bytes: vec![seq as u8; 9] }
+}
+
+fn a_checkpoint_is_given_back_only_while_the_chain_passes_through_its_anchor<R: Rig>(rig: &R) {
+    let open = rig.open();
+    assert_eq!(open.store.checkpoints(partition()), Ok(vec![]));
+    assert!(open.store.checkpoint(partition(), 9).is_err());
+    open.hold(1..=20);
+    let good = checkpoint_at(&open, 9);
+    open.store.put_checkpoint(partition(), &good).unwrap();
+    rig.crash(open);
+    let open = rig.open();
+    assert_eq!(open.store.checkpoint(partition(), 9), Ok(good.clone()));
+    let mut astray = good;
+    astray.anchor.hash.0[5] ^= 1;
+    open.store.put_checkpoint(partition(), &astray).unwrap();
+    assert_eq!(open.store.checkpoint(partition(), 9), Err(StoreError::CheckpointAstray { seq: 9 }));
+    let ahead = Checkpoint { anchor: Anchor { seq: 40, ..astray.anchor }, ..astray };
+    open.store.put_checkpoint(partition(), &ahead).unwrap();
+    assert_eq!(open.store.checkpoint(partition(), 40), Err(StoreError::CheckpointAstray { seq: 40 }));
+}
+
+fn two_checkpoints_are_kept_and_one_of_a_longer_journal_goes<R: Rig>(rig: &R) {
+    let open = rig.open();
+    open.hold(1..=50);
+    let kept = |seq| {
+        open.store.put_checkpoint(partition(), &checkpoint_at(&open, seq)).unwrap();
+        open.store.checkpoints(partition()).unwrap()
+    };
+    assert_eq!((kept(10), kept(20), kept(30)), (vec![10], vec![20, 10], vec![30, 20]));
+    assert_eq!(kept(25), [25, 20], "entry 30 was of a journal that is gone");
+    let other = Partition::new(3).unwrap();
+    assert_eq!(open.store.checkpoints(other), Ok(vec![]));
 }

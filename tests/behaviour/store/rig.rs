@@ -100,6 +100,8 @@ pub fn read_all(read: impl Fn(u64) -> Page) -> Page {
         all.entries.extend(page.entries);
         all.holes.extend(page.holes);
         all.breaks.extend(page.breaks);
+        all.removals.extend(page.removals);
+        all.end = page.end.or(all.end);
         assert!(page.next_seq.is_none_or(|after| after > next_seq), "reading gets on");
         all.next_seq = page.next_seq;
     }

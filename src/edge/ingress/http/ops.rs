@@ -174,7 +174,7 @@ impl Hall {
         because(!self.store.health().writing, "the journal cannot be written");
         because(figures.store_failing, "the journal failed and has not held anything since");
         because(figures.healing, "what the journal lost is being written again");
-        because(figures.promises_ended, "entries were given up: no promise is made until the engine starts again");
+        because(figures.promises_ended, "entries were given up: no promise is made until what they said is written again");
         because(self.core.queue_len() >= ENGINE_QUEUE_MAX, "the engine's queue is full");
         reasons
     }

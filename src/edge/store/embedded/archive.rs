@@ -12,9 +12,10 @@ use super::fault::{Fault, is_damage};
 use super::segment::{self, ChainStart};
 use crate::edge::store::ledger::Tip;
 use crate::journal::chain::{Anchor, Break, BreakKind, ChainHash, Verification, Verified, Verifier};
-use crate::journal::entry::{Entry, Hole};
+use crate::journal::entry::{Entry, Hole, Removal};
 use crate::limits::{COMMIT_BYTES_MAX, READ_ENTRIES_MAX};
 use crate::store::{Epoch, Page, Partition, StoreError};
+use crate::units::Timestamp;
 
 /// Open files kept for the next reader.
 const READERS_KEPT: usize = 8;
@@ -32,6 +33,24 @@ struct Stretch {
     number: u32,
     start: ChainStart,
     last_seq: u64,
+}
+
+/// A file that another follows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OldFile {
+    pub number: u32,
+    pub last: Last,
+    /// The chain where the next file takes it up.
+    pub end: Anchor,
+    /// Another partition has entries in it.
+    pub is_shared: bool,
+}
+
+/// The last entry of a partition in one file.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Last {
+    Entry { seq: u64, at: Timestamp },
+    Nothing,
 }
 
 /// The files of a journal, oldest first.
@@ -121,6 +140,37 @@ impl Archive {
     }
 
     pub(super) fn read(&self, partition: Partition, from_seq: u64, entry_count_max: usize) -> Result<Page, StoreError> {
+        self.unless_removed(|| self.try_read(partition, from_seq, entry_count_max))
+    }
+
+    /// Old files may be removed while somebody reads them: then it reads again, from what is left.
+    fn unless_removed<T>(&self, read: impl Fn() -> Result<T, StoreError>) -> Result<T, StoreError> {
+        loop {
+            let oldest = self.forget_removed();
+            let done = read();
+            if done.is_ok() || self.forget_removed() == oldest {
+                return done;
+            }
+        }
+    }
+
+    /// Forgets the oldest files as far as they are not there any more; returns the oldest that is.
+    fn forget_removed(&self) -> Option<u32> {
+        let is_there = |segment: &&Segment| segment::path_of(&self.folder, segment.number).exists();
+        let oldest = {
+            let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
+            segments.first().filter(is_there).map(|segment| segment.number)
+        };
+        if oldest.is_none() {
+            let mut segments = self.segments.write().unwrap_or_else(PoisonError::into_inner);
+            let gone = segments.iter().take_while(|segment| !is_there(segment)).count();
+            segments.drain(..gone);
+            return segments.first().map(|segment| segment.number);
+        }
+        oldest
+    }
+
+    fn try_read(&self, partition: Partition, from_seq: u64, entry_count_max: usize) -> Result<Page, StoreError> {
         let most = entry_count_max.clamp(1, READ_ENTRIES_MAX);
         let stretches = self.stretches(partition);
         // The stretch that answers for `from_seq`, or the oldest when earlier files were moved away.
@@ -131,6 +181,9 @@ impl Archive {
             let mut filling = Filling { page, most, bytes_left: COMMIT_BYTES_MAX, full: false };
             let end = self.read_stretch(partition, *stretch, from_seq, &mut |read| filling.take(read))?;
             page = filling.page;
+            if !page.is_empty() {
+                page.end = end.head();
+            }
             if filling.full {
                 page.next_seq = Some(end.next_seq());
                 return Ok(page);
@@ -143,10 +196,67 @@ impl Archive {
         Ok(page)
     }
 
-    pub(super) fn verify(&self, partition: Partition) -> Result<Verified, StoreError> {
+    /// The files before the newest one, oldest first.
+    pub(super) fn old_files(&self, partition: Partition) -> Result<Vec<OldFile>, StoreError> {
+        let stretches = self.stretches(partition);
+        let mut files = Vec::with_capacity(stretches.len());
+        for (stretch, next) in stretches.iter().zip(stretches.iter().skip(1)) {
+            let last = self.reading(stretch.number, |conn| segment::last_time(conn, partition, stretch.last_seq));
+            let last = last.map_err(|error| Fault::of("read the journal", &error).into_error())?;
+            let last = last.map_or(Last::Nothing, |(seq, at)| Last::Entry { seq, at });
+            files.push(OldFile { number: stretch.number, last, end: next.start.before(), is_shared: self.is_shared(stretch.number) });
+        }
+        Ok(files)
+    }
+
+    fn is_shared(&self, number: u32) -> bool {
+        let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
+        segments.iter().any(|segment| segment.number == number && segment.starts.len() > 1)
+    }
+
+    /// The time of the first entry that is kept.
+    pub(super) fn first_time(&self, partition: Partition) -> Result<Timestamp, StoreError> {
+        let page = self.read(partition, 1, 1)?;
+        let entry = page.entries.first().map(|entry| entry.at);
+        Ok(entry.or(page.holes.first().map(|hole| hole.at)).or(page.removals.first().map(|(_, removal)| removal.at)).unwrap_or_default())
+    }
+
+    /// The first sequence number that is kept; 1 until old ones were removed.
+    pub(super) fn first_seq(&self, partition: Partition) -> u64 {
+        self.stretches(partition).first().map_or(1, |first| first.start.first_seq)
+    }
+
+    /// A file after this one cannot be read at all.
+    fn is_damaged_after(&self, number: u32) -> bool {
+        let segments = self.segments.read().unwrap_or_else(PoisonError::into_inner);
+        segments.iter().any(|segment| segment.number > number && segment.starts.is_empty())
+    }
+
+    /// Whether the chain passes through the anchor, as far as its file can be read.
+    pub(super) fn holds(&self, partition: Partition, anchor: Anchor) -> Result<bool, StoreError> {
+        let stretches = self.stretches(partition);
+        let Some(stretch) = stretches.iter().rev().find(|stretch| stretch.start.before().seq <= anchor.seq) else {
+            return Ok(self.is_damaged_after(0));
+        };
+        let last = self.reading(stretch.number, |conn| segment::last_before(conn, partition, anchor.seq.saturating_add(1)));
+        match last.map(|last| last.unwrap_or(stretch.start.before())) {
+            // What cannot be read contradicts nothing: then the checkpoint is all that is left.
+            Ok(last) if last.seq < anchor.seq && self.is_damaged_after(stretch.number) => Ok(true),
+            Ok(last) => Ok(last == anchor),
+            Err(error) if is_damage(&error) => Ok(true),
+            Err(error) => Err(Fault::of("read the journal", &error).into_error()),
+        }
+    }
+
+    /// Walks the whole chain, and through all of `known`: places that something beside the journal names.
+    pub(super) fn verify(&self, partition: Partition, known: &[Anchor]) -> Result<Verified, StoreError> {
+        self.unless_removed(|| self.try_verify(partition, known.to_vec()))
+    }
+
+    fn try_verify(&self, partition: Partition, known: Vec<Anchor>) -> Result<Verified, StoreError> {
         let stretches = self.stretches(partition);
         let start = stretches.first().map_or(Anchor { seq: 0, hash: ChainHash::genesis(partition.number()) }, |first| first.start.before());
-        let mut anchors: Vec<Anchor> = Vec::new();
+        let mut anchors = known;
         for stretch in &stretches {
             anchors.extend(self.reading(stretch.number, |conn| segment::anchors(conn, partition)).unwrap_or_default());
             anchors.push(stretch.start.before());
@@ -161,7 +271,7 @@ impl Archive {
                 true
             })?;
         }
-        Ok(walk.finish())
+        Ok(walk.finish(ChainHash::genesis(partition.number())))
     }
 
     /// The entry under `seq`, wherever it is kept; `None` when it is not held or damaged.
@@ -306,14 +416,15 @@ impl Filling {
             Read::Entry { entry, broken, .. } => {
                 self.page.breaks.extend(broken);
                 self.bytes_left = self.bytes_left.saturating_sub(entry.bytes.len());
-                match (broken.map(|broken| broken.kind), Hole::of(&entry)) {
-                    (Some(BreakKind::Altered), _) => {}
-                    (_, Some(hole)) => self.page.holes.push(hole),
-                    (_, None) => self.page.entries.push(entry),
+                match (broken.map(|broken| broken.kind), Hole::of(&entry), Removal::of(&entry)) {
+                    (Some(BreakKind::Altered), ..) => {}
+                    (_, Some(hole), _) => self.page.holes.push(hole),
+                    (_, None, Some(removal)) => self.page.removals.push((entry.seq, removal)),
+                    (_, None, None) => self.page.entries.push(entry),
                 }
             }
         }
-        let parts = self.page.entries.len() + self.page.holes.len() + self.page.breaks.len();
+        let parts = self.page.entries.len() + self.page.holes.len() + self.page.removals.len() + self.page.breaks.len();
         self.full = parts >= self.most || self.bytes_left == 0;
         !self.full
     }

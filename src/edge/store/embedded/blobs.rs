@@ -1,4 +1,4 @@
-//! Table sets and checkpoints, one file each beside the journal.
+//! Table sets, one file each beside the journal.
 //!
 //! Files and not rows: a table set of a hundred megabytes inside the log would hold up every commit behind it.
 //!
@@ -6,9 +6,11 @@
 //! "NAJDA-B1" 8 | SHA-256 of the bytes 32 | bytes
 //! ```
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
 
 use sha2::{Digest, Sha256};
 
@@ -16,6 +18,7 @@ use super::fault::Fault;
 use super::folder;
 use crate::limits::BLOB_BYTES_MAX;
 use crate::store::{BlobName, StoreError};
+use crate::units::Timestamp;
 
 const MAGIC: &[u8; 8] = b"NAJDA-B1";
 const HEAD_BYTES: usize = MAGIC.len() + 32;
@@ -24,21 +27,23 @@ const HEAD_BYTES: usize = MAGIC.len() + 32;
 #[derive(Debug)]
 pub(super) struct Blobs {
     folder: PathBuf,
+    changing: Mutex<()>,
 }
 
 impl Blobs {
     pub(super) fn open(state_folder: &Path) -> Result<Self, StoreError> {
         let folder = state_folder.join("blobs");
         folder::prepare(&folder)?;
-        Ok(Self { folder })
+        Ok(Self { folder, changing: Mutex::new(()) })
     }
 
     pub(super) fn put(&self, name: BlobName, bytes: &[u8]) -> Result<(), StoreError> {
         if bytes.len() > BLOB_BYTES_MAX {
             return Err(StoreError::BlobTooLong { name, most: BLOB_BYTES_MAX, got: bytes.len() });
         }
+        let _alone = self.changing();
         match self.read(name) {
-            Ok(Some(kept)) if kept == bytes => return Ok(()),
+            Ok(Some(kept)) if kept == bytes => return self.touch(name),
             Ok(Some(_)) => return Err(StoreError::BlobDiffers { name }),
             // A damaged file is of no use to anyone: it is replaced.
             Ok(None) | Err(StoreError::BlobDamaged { .. }) => {}
@@ -47,6 +52,35 @@ impl Blobs {
         let path = self.path(name);
         let hash = Sha256::digest(bytes);
         folder::write_whole(&path, &[MAGIC, &hash, bytes]).map_err(|error| Fault::of_io("keep a blob", &path, &error))
+    }
+
+    /// Whoever puts a blob is about to name it: it counts as new.
+    fn touch(&self, name: BlobName) -> Result<(), StoreError> {
+        let path = self.path(name);
+        let touched = OpenOptions::new().append(true).open(&path).and_then(|file| file.set_modified(Self::now()));
+        touched.map_err(|error| Fault::of_io("keep a blob", &path, &error))
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "the time of a file, beside those the file system gives")]
+    fn now() -> SystemTime {
+        SystemTime::now()
+    }
+
+    /// Puts and removals of one process take turns.
+    fn changing(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Removes a blob that nobody has put since; true when it is gone.
+    pub(super) fn remove_untouched(&self, name: BlobName, since: Timestamp) -> Result<bool, StoreError> {
+        let _alone = self.changing();
+        let path = self.path(name);
+        let modified =
+            fs::metadata(&path).and_then(|file| file.modified()).map_err(|error| Fault::of_io("look at a blob", &path, &error))?;
+        if modified >= SystemTime::UNIX_EPOCH + Duration::from_micros(since.unix_micros) {
+            return Ok(false);
+        }
+        self.remove(name).map(|()| true)
     }
 
     pub(super) fn read(&self, name: BlobName) -> Result<Option<Vec<u8>>, StoreError> {

@@ -11,6 +11,8 @@ use crate::store::StoreError;
 /// Only the service's own user may look inside: the journal holds callers' data.
 const FOLDER_MODE: u32 = 0o700;
 const FILE_MODE: u32 = 0o600;
+/// A large file is synced after each of these, so that a commit on the same disk never waits for all of it.
+const SYNC_BYTES: usize = 2 * 1024 * 1024;
 
 /// Creates `folder` if need be, for its owner only, and sees to it that its name survives a power cut.
 pub(super) fn prepare(folder: &Path) -> Result<(), StoreError> {
@@ -42,7 +44,12 @@ pub(super) fn write_whole(path: &Path, parts: &[&[u8]]) -> io::Result<()> {
     remove_if_there(&unfinished)?;
     let write = || -> io::Result<()> {
         let mut file = create_file(&unfinished)?;
-        parts.iter().try_for_each(|part| file.write_all(part))?;
+        for chunk in parts.iter().flat_map(|part| part.chunks(SYNC_BYTES)) {
+            file.write_all(chunk)?;
+            if chunk.len() == SYNC_BYTES {
+                file.sync_data()?;
+            }
+        }
         file.sync_all()?;
         fs::rename(&unfinished, path)?;
         path.parent().map_or(Ok(()), sync)

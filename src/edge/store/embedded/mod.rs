@@ -3,22 +3,26 @@
 //! ```text
 //! <folder>/                    0700, its files 0600
 //!     lock                     held by the process that writes the journal
-//!     journal-000001.db        the log, oldest first; the next begins when one is full or its disk failed
+//!     journal-000001.db        the log, oldest first; the next begins at midnight UTC, when one is full, or when its disk failed
 //!     projection.db            the searchable rows; may be deleted, is made again
 //!     projection.lock          held by the process that writes the rows
-//!     blobs/<name>.blob        table sets and checkpoints
+//!     blobs/<name>.blob        table sets
+//!     checkpoints/             what a restart needs, so that it need not read the whole log
 //! ```
 //!
 //! Three threads: `najda-journal` commits, `najda-mover` moves committed pages into the main file, `najda-projection` fills the rows.
 //!
-//! **What it does not do:** it does not read entries' bytes, it does not decide what is lost, and it never deletes an entry.
+//! **What it does not do:** it does not read entries' bytes, and it does not decide what is lost. It deletes entries only by whole files,
+//! once the chain says so (`retention`).
 
 mod archive;
 mod blobs;
+mod checkpoints;
 mod fault;
 mod folder;
 mod inbox;
 mod projection;
+mod retention;
 mod segment;
 mod writer;
 
@@ -36,6 +40,7 @@ use rusqlite::Connection;
 
 use self::archive::Archive;
 use self::blobs::Blobs;
+use self::checkpoints::Checkpoints;
 use self::fault::{Fault, is_damage};
 use self::folder::Held;
 use self::inbox::{Bounds, Inbox};
@@ -43,10 +48,11 @@ pub use self::projection::{Progress, Project};
 use self::projection::{Projector, find, lag, rebuild};
 use self::writer::{Mover, Writer};
 use super::ledger::Tip;
-use crate::journal::chain::Verified;
+use crate::journal::chain::{Anchor, Verified};
 use crate::journal::projection::{ContactRow, Query};
 use crate::limits::{SEGMENT_BYTES_MAX, STORE_BACKLOG_BYTES_MAX, STORE_BACKLOG_ENTRIES_MAX};
-use crate::store::{Batch, BlobName, Claim, Epoch, Health, Listener, Page, Partition, Rejected, Store, StoreError};
+use crate::store::{Batch, BlobName, Checkpoint, Claim, Epoch, Health, Listener, Page, Partition, Rejected, Removable, Store, StoreError};
+use crate::units::Timestamp;
 
 /// How long a claim waits for the disk.
 const CLAIM_WAIT: Duration = Duration::from_secs(10);
@@ -83,6 +89,7 @@ pub struct EmbeddedStore {
     inbox: Arc<Inbox>,
     archive: Arc<Archive>,
     blobs: Blobs,
+    checkpoints: Checkpoints,
     writer: Option<JoinHandle<()>>,
     projector: Option<Projector>,
     /// Let go of last.
@@ -112,6 +119,7 @@ impl EmbeddedStore {
             segment_bytes: fs::metadata(segment::path_of(&config.folder, newest.number)).map_or(0, |file| file.len()),
             conn: newest.conn,
             number: newest.number,
+            day: newest.day,
             tips: newest.tips,
             genesis_seq: if newest.after_damage { 1 + DAMAGE_JUMP } else { 1 },
             listener,
@@ -124,7 +132,8 @@ impl EmbeddedStore {
             failing: false,
         }
         .spawn()?;
-        let mut store = Self { inbox, archive, blobs, writer: Some(writer), projector: None, _held: held };
+        let checkpoints = Checkpoints::of(&config.folder);
+        let mut store = Self { inbox, archive, blobs, checkpoints, writer: Some(writer), projector: None, _held: held };
         if let Some(project) = config.project {
             let held = Held::take(&config.folder, "projection.lock")?;
             store.projector = Some(Projector::spawn(parker, Arc::clone(&store.inbox), Arc::clone(&store.archive), project, held)?);
@@ -143,14 +152,6 @@ impl EmbeddedStore {
     /// There are no rows yet, or the disk fails.
     pub fn find(&self, query: &Query) -> Result<Vec<ContactRow>, StoreError> {
         find(self.archive.folder(), query)
-    }
-
-    /// The names of all blobs, in order.
-    ///
-    /// # Errors
-    /// The disk fails.
-    pub fn blob_names(&self) -> Result<Vec<BlobName>, StoreError> {
-        self.blobs.names()
     }
 
     /// Removes a blob that nothing refers to any more.
@@ -190,7 +191,7 @@ impl Store for EmbeddedStore {
     }
 
     fn verify(&self, partition: Partition) -> Result<Verified, StoreError> {
-        self.archive.verify(partition)
+        self.archive.verify(partition, &self.checkpoints.anchors(partition))
     }
 
     fn put_blob(&self, name: BlobName, bytes: &[u8]) -> Result<(), StoreError> {
@@ -199,6 +200,35 @@ impl Store for EmbeddedStore {
 
     fn blob(&self, name: BlobName) -> Result<Option<Vec<u8>>, StoreError> {
         self.blobs.read(name)
+    }
+
+    fn put_checkpoint(&self, partition: Partition, checkpoint: &Checkpoint) -> Result<(), StoreError> {
+        self.checkpoints.put(partition, checkpoint)
+    }
+
+    fn checkpoints(&self, partition: Partition) -> Result<Vec<u64>, StoreError> {
+        self.checkpoints.seqs(partition)
+    }
+
+    fn checkpoint(&self, partition: Partition, seq: u64) -> Result<Checkpoint, StoreError> {
+        let checkpoint = self.checkpoints.read(partition, seq)?;
+        if self.archive.holds(partition, checkpoint.anchor)? { Ok(checkpoint) } else { Err(StoreError::CheckpointAstray { seq }) }
+    }
+
+    fn removable(&self, partition: Partition, older_than: Timestamp) -> Result<Removable, StoreError> {
+        retention::removable(&self.archive, &self.checkpoints, partition, older_than)
+    }
+
+    fn remove(&self, partition: Partition, before: Anchor) -> Result<(), StoreError> {
+        retention::remove(&self.archive, partition, before)
+    }
+
+    fn blob_names(&self) -> Result<Vec<BlobName>, StoreError> {
+        self.blobs.names()
+    }
+
+    fn remove_blob_untouched(&self, name: BlobName, since: Timestamp) -> Result<bool, StoreError> {
+        self.blobs.remove_untouched(name, since)
     }
 
     fn health(&self) -> Health {
@@ -210,6 +240,7 @@ impl Store for EmbeddedStore {
 pub struct JournalReader {
     archive: Archive,
     blobs: Blobs,
+    checkpoints: Checkpoints,
 }
 
 impl JournalReader {
@@ -220,7 +251,8 @@ impl JournalReader {
     pub fn open(folder: impl Into<PathBuf>) -> Result<Self, StoreError> {
         let folder = folder.into();
         let blobs = Blobs::open(&folder)?;
-        Ok(Self { archive: Archive::open(folder)?, blobs })
+        let checkpoints = Checkpoints::of(&folder);
+        Ok(Self { archive: Archive::open(folder)?, blobs, checkpoints })
     }
 
     /// The partitions the journal holds entries of, in order.
@@ -241,7 +273,7 @@ impl JournalReader {
     /// # Errors
     /// As [`Store::verify`].
     pub fn verify(&self, partition: Partition) -> Result<Verified, StoreError> {
-        self.archive.verify(partition)
+        self.archive.verify(partition, &self.checkpoints.anchors(partition))
     }
 
     /// As [`Store::blob`].
@@ -286,11 +318,24 @@ impl JournalReader {
     }
 }
 
+/// Brings the searchable rows up to the journal, those of contacts whose entries were removed included, when there are rows. Those that
+/// an engine keeps follow by themselves.
+///
+/// # Errors
+/// An engine keeps them ([`StoreError::FolderHeld`]), or the disk fails.
+pub fn follow_with_rows(folder: &Path, project: &Project) -> Result<(), StoreError> {
+    let _held = Held::take(folder, "projection.lock")?;
+    let archive = Archive::open(folder.to_owned())?;
+    if projection::path_of(folder).exists() { projection::follow(&archive, project) } else { Ok(()) }
+}
+
 /// The file the writer goes on with.
 struct Newest {
     conn: Connection,
     number: u32,
     tips: BTreeMap<Partition, Tip>,
+    /// The day of its newest entry, in days since 1970.
+    day: Option<u64>,
     /// Just begun, without an entry.
     fresh: bool,
     /// The file before it could not be read.
@@ -309,8 +354,13 @@ impl Newest {
                 Ok(false) => return Ok(Ok(None)),
                 Ok(true) => {}
             }
-            let tips = archive::tips(&conn)?.into_iter().map(|(partition, _, tip)| (partition, tip)).collect();
-            Ok(Ok(Some(Self { conn, number, tips, fresh: false, after_damage: false })))
+            let tips: BTreeMap<Partition, Tip> = archive::tips(&conn)?.into_iter().map(|(partition, _, tip)| (partition, tip)).collect();
+            let mut newest = None;
+            for partition in tips.keys() {
+                newest = newest.max(segment::last_time(&conn, *partition, u64::MAX)?.map(|(_, at)| at));
+            }
+            let day = newest.map(Timestamp::day);
+            Ok(Ok(Some(Self { conn, number, tips, day, fresh: false, after_damage: false })))
         };
         match read() {
             Ok(Ok(Some(newest))) => Ok(newest),
@@ -333,7 +383,7 @@ impl Newest {
     fn begin(folder: &Path, number: u32, tips: BTreeMap<Partition, Tip>) -> Result<Self, StoreError> {
         let list: Vec<(Partition, Tip)> = tips.iter().map(|(partition, tip)| (*partition, *tip)).collect();
         let conn = segment::create(folder, number, &list).map_err(Fault::into_error)?;
-        Ok(Self { conn, number, tips, fresh: true, after_damage: false })
+        Ok(Self { conn, number, tips, day: None, fresh: true, after_damage: false })
     }
 }
 

@@ -31,7 +31,7 @@ use crate::units::{ContactId, Name, TablesVersion, Timestamp};
 pub type Project = Arc<dyn Fn(&Entry) -> Option<ProjectionChange> + Send + Sync>;
 
 /// Raised when the rows change: an older file is made again.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 /// Entries of one transaction: short enough to yield to commits, long enough to be quick.
 const STEP_ENTRIES: usize = 4_096;
 /// The least time between two transactions that caught up: how late a search may be.
@@ -46,14 +46,15 @@ const SCHEMA: &str = "
     CREATE TABLE contacts(
         contact BLOB PRIMARY KEY, gateway TEXT NOT NULL, gateway_ref TEXT NOT NULL, line TEXT, received INTEGER NOT NULL,
         area TEXT, lead INTEGER, services INTEGER NOT NULL, dispatcher TEXT, priority INTEGER, tables BLOB NOT NULL,
-        test INTEGER NOT NULL, state INTEGER NOT NULL, seat_dispatcher TEXT, seat TEXT, ending TEXT) WITHOUT ROWID;
+        test INTEGER NOT NULL, state INTEGER NOT NULL, seat_dispatcher TEXT, seat TEXT, ending TEXT,
+        partition INTEGER NOT NULL, seq INTEGER NOT NULL) WITHOUT ROWID;
     CREATE INDEX contacts_received ON contacts(received);
     CREATE INDEX contacts_line ON contacts(line, received);
     CREATE INDEX contacts_area ON contacts(area, received);
     CREATE INDEX contacts_state ON contacts(state, received);
     CREATE INDEX contacts_ref ON contacts(gateway_ref);
     CREATE TABLE services(service INTEGER, received INTEGER, contact BLOB, PRIMARY KEY(service, received, contact)) WITHOUT ROWID;
-    CREATE TABLE positions(partition INTEGER PRIMARY KEY, next_seq INTEGER NOT NULL);";
+    CREATE TABLE positions(partition INTEGER PRIMARY KEY, next_seq INTEGER NOT NULL, trimmed_to INTEGER NOT NULL DEFAULT 1);";
 
 pub(super) fn path_of(folder: &Path) -> PathBuf {
     folder.join("projection.db")
@@ -128,18 +129,57 @@ impl Rows {
             return Ok(Step { through_seq: last_seq, lag: 0 });
         }
         let page = archive.read(partition, from_seq, STEP_ENTRIES)?;
-        let changes: Vec<ProjectionChange> = page.entries.iter().filter_map(|entry| project(entry)).collect();
+        let changes: Vec<(u64, ProjectionChange)> = page.entries.iter().filter_map(|entry| Some((entry.seq, project(entry)?))).collect();
         let next_seq = page.next_seq.unwrap_or(last_seq + 1).max(page.entries.last().map_or(from_seq, |entry| entry.seq + 1));
         self.write(partition, next_seq, &changes).map_err(failed)?;
         Ok(Step { through_seq: next_seq - 1, lag: (last_seq + 1).saturating_sub(next_seq) })
     }
 
-    fn write(&self, partition: Partition, next_seq: u64, changes: &[ProjectionChange]) -> rusqlite::Result<()> {
+    fn write(&self, partition: Partition, next_seq: u64, changes: &[(u64, ProjectionChange)]) -> rusqlite::Result<()> {
         let tx = Transaction::new_unchecked(&self.conn, TransactionBehavior::Immediate)?;
-        fold(changes).iter().try_for_each(|change| change.apply(&tx, changes))?;
-        tx.prepare_cached("INSERT OR REPLACE INTO positions(partition, next_seq) VALUES (?, ?)")?
-            .execute(params![partition.number(), next_seq.cast_signed()])?;
+        fold(changes).iter().try_for_each(|change| change.apply(&tx, partition, changes))?;
+        let sql = "INSERT INTO positions(partition, next_seq) VALUES (?1, ?2) ON CONFLICT DO UPDATE SET next_seq = ?2";
+        tx.prepare_cached(sql)?.execute(params![partition.number(), next_seq.cast_signed()])?;
         tx.commit()
+    }
+
+    /// Removes some of the rows whose arrivals were removed from the log; true when none is left.
+    fn trim(&self, archive: &Archive, partition: Partition) -> Result<bool, StoreError> {
+        let first_seq = archive.first_seq(partition);
+        let mut position = self.conn.prepare_cached("SELECT trimmed_to FROM positions WHERE partition = ?").map_err(failed_to_trim)?;
+        let trimmed_to: Option<i64> = position.query_row([partition.number()], |row| row.get(0)).optional().map_err(failed_to_trim)?;
+        if trimmed_to.is_none_or(|to| to.cast_unsigned() >= first_seq) {
+            return Ok(true);
+        }
+        // A contact is received before its arrival is written, so those that go are among the oldest.
+        let until = archive.first_time(partition)?;
+        self.trim_some(partition, first_seq, until).map_err(failed_to_trim)
+    }
+
+    fn trim_some(&self, partition: Partition, first_seq: u64, until: Timestamp) -> rusqlite::Result<bool> {
+        let tx = Transaction::new_unchecked(&self.conn, TransactionBehavior::Immediate)?;
+        let sql = format!(
+            "SELECT contact FROM contacts WHERE received <= ? AND partition = ? AND seq < ? ORDER BY received LIMIT {STEP_ENTRIES}"
+        );
+        let until = until.unix_micros.cast_signed();
+        let gone: Vec<Vec<u8>> = tx
+            .prepare_cached(&sql)?
+            .query_map(params![until, partition.number(), first_seq.cast_signed()], |row| row.get(0))?
+            .collect::<rusqlite::Result<_>>()?;
+        for contact in &gone {
+            let sql = "DELETE FROM services WHERE contact = ?1 AND received = (SELECT received FROM contacts WHERE contact = ?1)
+                       AND service = ?2";
+            let mut forget = tx.prepare_cached(sql)?;
+            Service::ALL.into_iter().try_for_each(|service| forget.execute(params![contact, service as u8]).map(drop))?;
+            tx.prepare_cached("DELETE FROM contacts WHERE contact = ?")?.execute([contact])?;
+        }
+        let is_done = gone.len() < STEP_ENTRIES;
+        if is_done {
+            let sql = "UPDATE positions SET trimmed_to = ? WHERE partition = ?";
+            tx.prepare_cached(sql)?.execute(params![first_seq.cast_signed(), partition.number()])?;
+        }
+        tx.commit()?;
+        Ok(is_done)
     }
 }
 
@@ -148,23 +188,34 @@ struct Step {
     lag: u64,
 }
 
+fn failed_to_trim(error: rusqlite::Error) -> StoreError {
+    Fault::of("remove old searchable rows", &error).into_error()
+}
+
+/// Where the rows go on in the log; `None` when there are no rows of this version.
+pub(super) fn next_seq(folder: &Path, partition: Partition) -> Result<Option<u64>, StoreError> {
+    Ok(positions(folder)?.map(|positions| positions.get(&partition.number()).map_or(1, |next| next.cast_unsigned())))
+}
+
 /// A change, or a contact that arrived among these changes, with what became of it since.
 enum Folded {
     Change(usize),
     Row {
         row: Box<ContactRow>,
+        /// Of its arrival.
+        seq: u64,
         /// The changes that are in the row.
         rest: Vec<usize>,
     },
 }
 
 impl Folded {
-    fn apply(&self, tx: &Transaction<'_>, changes: &[ProjectionChange]) -> rusqlite::Result<()> {
-        let single = |index: &usize| changes.get(*index).map_or(Ok(()), |change| apply(tx, change));
+    fn apply(&self, tx: &Transaction<'_>, partition: Partition, changes: &[(u64, ProjectionChange)]) -> rusqlite::Result<()> {
+        let single = |index: &usize| changes.get(*index).map_or(Ok(()), |(seq, change)| apply(tx, partition, *seq, change));
         match self {
             Self::Change(index) => single(index),
             // A contact that was known before keeps its row, and these changes come on top.
-            Self::Row { row, rest } => match insert(tx, row)? {
+            Self::Row { row, seq, rest } => match insert(tx, partition, *seq, row)? {
                 true => Ok(()),
                 false => rest.iter().try_for_each(single),
             },
@@ -173,19 +224,19 @@ impl Folded {
 }
 
 /// Puts what happened to a contact into its row, when it arrived among these changes. The order of one contact's changes stays.
-fn fold(changes: &[ProjectionChange]) -> Vec<Folded> {
+fn fold(changes: &[(u64, ProjectionChange)]) -> Vec<Folded> {
     let mut arrived: HashMap<ContactId, usize> = HashMap::new();
     let mut folded: Vec<Folded> = Vec::with_capacity(changes.len());
-    for (index, change) in changes.iter().enumerate() {
+    for (index, (seq, change)) in changes.iter().enumerate() {
         let at = arrived.get(&change.contact()).copied();
         match (at.and_then(|at| folded.get_mut(at)), change) {
-            (Some(Folded::Row { row, rest }), change) => {
+            (Some(Folded::Row { row, rest, .. }), change) => {
                 row.change(change);
                 rest.push(index);
             }
             (_, ProjectionChange::Arrived(row)) => {
                 arrived.insert(row.contact, folded.len());
-                folded.push(Folded::Row { row: row.clone(), rest: Vec::new() });
+                folded.push(Folded::Row { row: row.clone(), seq: *seq, rest: Vec::new() });
             }
             _ => folded.push(Folded::Change(index)),
         }
@@ -193,9 +244,9 @@ fn fold(changes: &[ProjectionChange]) -> Vec<Folded> {
     folded
 }
 
-fn apply(tx: &Transaction<'_>, change: &ProjectionChange) -> rusqlite::Result<()> {
+fn apply(tx: &Transaction<'_>, partition: Partition, seq: u64, change: &ProjectionChange) -> rusqlite::Result<()> {
     match change {
-        ProjectionChange::Arrived(row) => insert(tx, row).map(drop),
+        ProjectionChange::Arrived(row) => insert(tx, partition, seq, row).map(drop),
         ProjectionChange::Redecided { contact, routed } => reroute(tx, *contact, routed),
         ProjectionChange::Moved { contact, service, state, seat } => {
             let sql = "UPDATE contacts SET state = ?, seat_dispatcher = coalesce(?, seat_dispatcher), seat = coalesce(?, seat)
@@ -212,9 +263,10 @@ fn apply(tx: &Transaction<'_>, change: &ProjectionChange) -> rusqlite::Result<()
 }
 
 /// False when there is such a row already.
-fn insert(tx: &Transaction<'_>, row: &ContactRow) -> rusqlite::Result<bool> {
+fn insert(tx: &Transaction<'_>, partition: Partition, seq: u64, row: &ContactRow) -> rusqlite::Result<bool> {
     let sql = "INSERT OR IGNORE INTO contacts(contact, gateway, gateway_ref, line, received, area, lead, services, dispatcher, priority,
-               tables, test, state, seat_dispatcher, seat, ending) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+               tables, test, state, seat_dispatcher, seat, ending, partition, seq)
+               VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     let routed = &row.routed;
     let inserted = tx.prepare_cached(sql)?.execute(params![
         key(row.contact),
@@ -233,6 +285,8 @@ fn insert(tx: &Transaction<'_>, row: &ContactRow) -> rusqlite::Result<bool> {
         row.seat.map(|seat| text(&seat.dispatcher)),
         row.seat.map(|seat| text(&seat.seat)),
         row.ending.as_ref().map(text),
+        partition.number(),
+        seq.cast_signed(),
     ])?;
     if inserted == 0 {
         return Ok(false);
@@ -348,9 +402,9 @@ fn row_of(row: &Row<'_>) -> rusqlite::Result<ContactRow> {
     })
 }
 
-/// Entries of the log that the rows do not show yet; `None` when there are no rows of this version.
-pub(super) fn lag(archive: &Archive) -> Result<Option<u64>, StoreError> {
-    let path = path_of(archive.folder());
+/// Where the rows go on in each partition; `None` when there are no rows of this version.
+fn positions(folder: &Path) -> Result<Option<BTreeMap<u16, i64>>, StoreError> {
+    let path = path_of(folder);
     if !path.exists() {
         return Ok(None);
     }
@@ -364,15 +418,19 @@ pub(super) fn lag(archive: &Archive) -> Result<Option<u64>, StoreError> {
         let mut all = conn.prepare("SELECT partition, next_seq FROM positions")?;
         all.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect::<rusqlite::Result<_>>().map(Some)
     };
-    let positions = match read() {
-        Ok(Some(positions)) => positions,
-        Ok(None) => return Ok(None),
-        Err(error) if is_damage(&error) => return Ok(None),
-        Err(error) => return Err(Fault::of("read the searchable rows", &error).into_error()),
-    };
+    match read() {
+        Err(error) if is_damage(&error) => Ok(None),
+        read => read.map_err(|error| Fault::of("read the searchable rows", &error).into_error()),
+    }
+}
+
+/// Entries of the log that the rows do not show yet; `None` when there are no rows of this version.
+pub(super) fn lag(archive: &Archive) -> Result<Option<u64>, StoreError> {
+    let Some(positions) = positions(archive.folder())? else { return Ok(None) };
     let mut lag = 0;
     for partition in archive.partitions() {
         let shown = positions.get(&partition.number()).map_or(0, |next| next.cast_unsigned().saturating_sub(1));
+        let shown = shown.max(archive.first_seq(partition).saturating_sub(1));
         lag += archive.last_seq(partition)?.saturating_sub(shown);
     }
     Ok(Some(lag))
@@ -406,6 +464,13 @@ pub(super) fn rebuild(archive: &Archive, project: &Project, progress: &mut dyn F
             }
         }
     }
+    Ok(())
+}
+
+/// Brings the rows up to the log when nobody else keeps them.
+pub(super) fn follow(archive: &Archive, project: &Project) -> Result<(), StoreError> {
+    let mut rows = None;
+    while catch_up(&mut rows, archive, project)? > 0 {}
     Ok(())
 }
 
@@ -482,6 +547,7 @@ fn catch_up(rows: &mut Option<Rows>, archive: &Archive, project: &Project) -> Re
     let mut lag = 0;
     for partition in archive.partitions() {
         lag += rows.step(archive, partition, project)?.lag;
+        lag += u64::from(!rows.trim(archive, partition)?);
     }
     Ok(lag)
 }
@@ -534,6 +600,7 @@ mod tests {
     proptest! {
         #[test]
         fn rows_written_in_groups_are_those_written_one_by_one(changes in prop::collection::vec(change(), 0..60), cut in 0..60_usize) {
+            let changes: Vec<(u64, ProjectionChange)> = (1..).zip(changes).collect();
             let (single, grouped) = (rows(), rows());
             for change in &changes {
                 single.write(Partition::default(), 1, std::slice::from_ref(change)).unwrap();

@@ -176,6 +176,13 @@ pub(super) fn last_before(conn: &Connection, partition: Partition, seq: u64) -> 
     Ok(row.map(|(entry, hash)| Anchor { seq: Hole::of(&entry).map_or(entry.seq, |hole| hole.last_seq), hash }))
 }
 
+/// The number and the time of the last entry up to `last_seq`, if this file holds one.
+pub(super) fn last_time(conn: &Connection, partition: Partition, last_seq: u64) -> rusqlite::Result<Option<(u64, Timestamp)>> {
+    let sql = format!("SELECT seq, at FROM log_{} WHERE seq <= ? ORDER BY seq DESC LIMIT 1", partition.number());
+    let row = |row: &Row<'_>| Ok((row.get::<_, i64>(0)?.cast_unsigned(), Timestamp::from_micros(row.get::<_, i64>(1)?.cast_unsigned())));
+    conn.prepare_cached(&sql)?.query_row([last_seq.min(Entry::SEQ_MAX).cast_signed()], row).optional()
+}
+
 pub(super) fn insert(conn: &Connection, partition: Partition, entry: &Entry, hash: ChainHash) -> rusqlite::Result<()> {
     let sql = format!("INSERT INTO log_{}(seq, at, contact, kind, hash, bytes) VALUES (?, ?, ?, ?, ?, ?)", partition.number());
     let contact = entry.contact.map(|contact| contact.0.to_be_bytes());

@@ -52,6 +52,8 @@ pub(super) struct Writer {
     pub tips: BTreeMap<Partition, Tip>,
     /// Where a partition begins that no file is known to hold: 1, or far on when there is a file that cannot be read.
     pub genesis_seq: u64,
+    /// The day of the newest entry in this file, in days since 1970; `None` while it holds none.
+    pub day: Option<u64>,
     pub listener: Listener,
     pub segment_bytes_max: u64,
     pub projector: Unparker,
@@ -119,11 +121,16 @@ impl Writer {
     }
 
     fn try_hold(&mut self, group: &[Batch]) -> Result<Vec<Verdict>, Fault> {
+        let day = group.iter().flat_map(Batch::entries).map(|entry| entry.at.day()).max();
         if !self.file_is_good() {
             self.begin_next_file()?;
+        } else if self.day.is_some() && self.day < day {
+            // Nothing is lost if this fails: the file in use goes on being used.
+            self.begin_next_file_if_possible();
         }
         let (verdicts, tips) = self.commit(group).map_err(|error| Fault::of("commit", &error))?;
         self.tips = tips;
+        self.day = self.day.max(day);
         Ok(verdicts)
     }
 
@@ -259,10 +266,17 @@ impl Writer {
             // It held no entry; if it cannot be removed it is read as an empty file.
             drop(folder::remove_database(&segment::path_of(self.archive.folder(), unused)));
         }
-        tracing::warn!(segment = number, "the journal goes on in a new file");
+        tracing::info!(segment = number, "the journal goes on in a new file");
         self.inbox.counters.segment.store(number, Ordering::Relaxed);
         (self.number, self.used, self.spoiled, self.segment_bytes, self.unmoved_bytes) = (number, false, false, 0, 0);
+        self.day = None;
         Ok(())
+    }
+
+    fn begin_next_file_if_possible(&mut self) {
+        if let Err(fault) = self.begin_next_file() {
+            tracing::warn!(error = %fault.error(), "a new journal file could not be begun yet");
+        }
     }
 
     /// Whether the file in use may be written and synced.
@@ -314,10 +328,8 @@ impl Writer {
     fn tidy_after_commit(&mut self) {
         if self.segment_bytes > self.segment_bytes_max {
             // Nothing is lost if this fails: the file in use goes on being used.
-            if let Err(fault) = self.begin_next_file() {
-                tracing::warn!(error = %fault.error(), "a new journal file could not be begun yet");
-                self.segment_bytes /= 2;
-            }
+            self.begin_next_file_if_possible();
+            self.segment_bytes /= 2;
         } else if self.mover.has_finished() {
             self.move_rest();
         } else if self.unmoved_bytes > CHECKPOINT_BYTES && self.mover.start(self.archive.folder(), self.number) {
