@@ -8,6 +8,7 @@ use najda::tables::published::Published;
 use najda::tables::snapshot::Snapshot;
 use najda::units::{ContactId, Name, Timestamp};
 use najda::wire::contact_json::read_contact;
+use najda::wire::reading::{self, Kind};
 
 fn allocations_of(json: &str) -> u64 {
     let published = Published::new(Snapshot::of(load_or_shipped(None).unwrap().tables));
@@ -56,5 +57,55 @@ fn the_path_of_a_decision_names_no_lock() {
         for lock in ["Mutex", "RwLock", "Condvar", "Once", "thread_local"] {
             assert!(!text.contains(lock), "{} names {lock}", file.display());
         }
+    }
+}
+
+/// Four times the message and 64 KiB, whatever is in it.
+fn reads_within_its_bound(kind: Kind, name: &str, bytes: &[u8]) {
+    let now = Timestamp::from_secs(1_769_932_860);
+    let used = allocation_counter::measure(|| drop(std::hint::black_box(reading::read(kind, bytes, now)))).bytes_max;
+    let bound = 4 * bytes.len() as u64 + 64 * 1024;
+    assert!(used <= bound, "{name} as {}: {used} bytes for {} read, {bound} allowed", kind.word(), bytes.len());
+}
+
+#[test]
+fn no_reader_allocates_more_than_four_times_its_input() {
+    let head = "INVITE sip:999@h SIP/2.0\r\nVia: a\r\nFrom: a\r\nTo: b\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\n";
+    let geo = "xmlns:g=\"http://www.opengis.net/gml\"";
+    let hostile: [(&str, String); 12] = [
+        ("headers", format!("{head}{}\r\n", "P-Access-Network-Info: GSTN;a=b;c=d\r\n".repeat(1_500))),
+        ("values", format!("{head}History-Info: {}\r\n\r\n", "<sip:1@b>,".repeat(700))),
+        ("folds", format!("{head}Subject: {}\r\n\r\n", "\r\n a".repeat(2_000))),
+        ("parts", format!("{head}Content-Type: multipart/mixed;boundary=x\r\n\r\n{}", "--x\r\n\r\n".repeat(8_000))),
+        ("tokens", format!("{head}{}\r\n", format!("Identity: e30.{}.x\r\n", "W1tb".repeat(1_000)).repeat(12))),
+        ("depth", "<a>".repeat(20_000)),
+        ("bindings", format!("<a {}>", (0..9_000).map(|at| format!("xmlns:a{at}='' ")).collect::<String>())),
+        ("elements", format!("<presence>{}", "<a/>".repeat(15_000))),
+        ("vertices", format!("<g:Polygon {geo}><g:posList>{}</g:posList></g:Polygon>", "1 2 ".repeat(15_000))),
+        ("references", format!("<presence><a>{}</a></presence>", "&amp;".repeat(12_000))),
+        ("form", "a=b&".repeat(4_000)),
+        ("json", format!("{{\"a\":[{}1]}}", "1,".repeat(7_000))),
+    ];
+    for (name, text) in &hostile {
+        for kind in Kind::ALL {
+            reads_within_its_bound(kind, name, text.as_bytes());
+        }
+    }
+    let wrapped = format!(
+        "<presence xmlns=\"urn:ietf:params:xml:ns:pidf\" {geo}><tuple><status><geopriv xmlns=\"urn:ietf:params:xml:ns:pidf:geopriv10\">\
+         <location-info><g:Polygon><g:exterior><g:LinearRing>{}</g:LinearRing></g:exterior></g:Polygon></location-info></geopriv></status>\
+         </tuple></presence>",
+        "<g:pos>1 2</g:pos>".repeat(3_000)
+    );
+    reads_within_its_bound(Kind::Pidf, "positions", wrapped.as_bytes());
+}
+
+#[test]
+fn no_message_of_our_own_takes_more_than_its_bound() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/messages");
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let bytes = std::fs::read(&path).unwrap();
+        Kind::ALL.into_iter().for_each(|kind| reads_within_its_bound(kind, &path.display().to_string(), &bytes));
     }
 }

@@ -389,7 +389,8 @@ impl Report {
             let RoomReport { id, seats, own, others, taken_own, taken_for_others, waiting_max, waiting_at_end, longest_wait_ms, .. } = room;
             writeln!(
                 out,
-                "{id:<12} {seats:>5} {own:>8} {others:>9} {taken_own:>9} {taken_for_others:>9} {waiting_max:>9} / {waiting_at_end:<5} {:>13}",
+                "{id:<12} {seats:>5} {own:>8} {others:>9} {taken_own:>9} {taken_for_others:>9} {waiting_max:>9} / \
+                {waiting_at_end:<5} {:>13}",
                 micros(longest_wait_ms * 1e3)
             )?;
         }

@@ -15,6 +15,9 @@ pub mod guarantees {}
 #[doc = include_str!("limits.md")]
 pub mod limits {}
 
+#[doc = include_str!("messages.md")]
+pub mod messages {}
+
 #[doc = include_str!("outages.md")]
 pub mod outages {}
 
