@@ -266,7 +266,8 @@ fn civil_millis(text: &str) -> Option<u64> {
     let field = |from: usize, to: usize| text.get(from..to)?.parse::<i16>().ok();
     let small = |from: usize, to: usize| field(from, to).and_then(|value| i8::try_from(value).ok());
     let fine = text.len() == 14 && text.bytes().all(|byte| byte.is_ascii_digit());
-    let date = jiff::civil::DateTime::new(field(0, 4)?, small(4, 6)?, small(6, 8)?, small(8, 10)?, small(10, 12)?, small(12, 14)?, 0).ok()?;
+    let date =
+        jiff::civil::DateTime::new(field(0, 4)?, small(4, 6)?, small(6, 8)?, small(8, 10)?, small(10, 12)?, small(12, 14)?, 0).ok()?;
     let at = date.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp().as_millisecond();
     if fine { u64::try_from(at).ok() } else { None }
 }

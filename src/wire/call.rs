@@ -25,8 +25,7 @@ use crate::wire::xml::text_of;
 
 const PIDF: &str = "application/pidf+xml";
 const MSD: &str = "application/emergencycalldata.ecall.msd";
-const CAP: [&str; 3] =
-    ["application/emergencycalldata.cap+xml", "application/common-alerting-protocol+xml", "application/cap+xml"];
+const CAP: [&str; 3] = ["application/emergencycalldata.cap+xml", "application/common-alerting-protocol+xml", "application/cap+xml"];
 
 /// Reads a datagram or one message of a stream.
 pub fn read(bytes: &[u8], now: Timestamp) -> Reading {

@@ -38,8 +38,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    pub const ALL: [Self; 8] =
-        [Self::Sip, Self::Pidf, Self::Lost, Self::Held, Self::AmlHttp, Self::AmlSms, Self::Msd, Self::Cap];
+    pub const ALL: [Self; 8] = [Self::Sip, Self::Pidf, Self::Lost, Self::Held, Self::AmlHttp, Self::AmlSms, Self::Msd, Self::Cap];
 
     pub const fn word(self) -> &'static str {
         match self {
@@ -63,10 +62,18 @@ impl Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// Answered at once without a decision: a keepalive, a question about services.
-    Answered { status: u16 },
+    Answered {
+        status: u16,
+    },
     /// Nothing to route and nothing to say; over HTTP the status is still this one.
-    Dropped { why: &'static str, status: Option<u16> },
-    Rejected { status: u16, why: &'static str },
+    Dropped {
+        why: &'static str,
+        status: Option<u16>,
+    },
+    Rejected {
+        status: u16,
+        why: &'static str,
+    },
     /// A contact, or evidence for one.
     Routed,
 }
@@ -389,8 +396,8 @@ impl Reading {
     }
 
     fn door(&self) -> Door {
-        let ecall = self.msd.is_some()
-            || self.service_urn().is_some_and(|urn| matches!(urn.kind, UrnKind::ECallAutomatic | UrnKind::ECallManual));
+        let ecall =
+            self.msd.is_some() || self.service_urn().is_some_and(|urn| matches!(urn.kind, UrnKind::ECallAutomatic | UrnKind::ECallManual));
         match self.kind {
             _ if self.cap.is_some() => Door::Cap,
             Kind::Sip | Kind::Msd if ecall => Door::SipECall,

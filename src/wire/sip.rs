@@ -88,9 +88,7 @@ impl<'a> Request<'a> {
         if !ended {
             return Err(refused(400, "headers_unterminated"));
         }
-        for (name, why) in
-            [("from", "from_missing"), ("to", "to_missing"), ("call-id", "call_id_missing"), ("cseq", "cseq_missing")]
-        {
+        for (name, why) in [("from", "from_missing"), ("to", "to_missing"), ("call-id", "call_id_missing"), ("cseq", "cseq_missing")] {
             if self.first(name).is_none_or(|value| value.trim().is_empty()) {
                 return Err(refused(400, why));
             }

@@ -294,7 +294,8 @@ mod tests {
 
     #[test]
     fn a_namespace_holds_inside_the_element_that_declares_it() {
-        let text = r#"<a xmlns="urn:ietf:params:xml:ns:lost1"><x:b xmlns:x="http://www.opengis.net/gml" xmlns="urn:x"><c/></x:b><c/><x:d/></a>"#;
+        let text =
+            r#"<a xmlns="urn:ietf:params:xml:ns:lost1"><x:b xmlns:x="http://www.opengis.net/gml" xmlns="urn:x"><c/></x:b><c/><x:d/></a>"#;
         let kinds: Vec<Ns> = walk(text).unwrap().into_iter().map(|(ns, _)| ns).collect();
         assert_eq!(kinds, [Ns::Lost, Ns::Gml, Ns::Unknown, Ns::Lost, Ns::Undeclared]);
     }

@@ -41,7 +41,10 @@ fn whoever_the_network_vouches_for_is_the_caller() {
     let with = |headers: &str| read(Kind::Sip, &invite(headers, &point(25.1, 55.2)))["caller"].clone();
     assert_eq!(with(""), "+971501234567");
     assert_eq!(with("P-Asserted-Identity: \"A, B\" <sip:ops@pbx.example>, <tel:+971-4-200>\r\n"), "+9714200");
-    assert_eq!(with("Remote-Party-ID: <sip:+97150@gw>;party=calling\r\nP-Asserted-Identity: <sip:anonymous@anonymous.invalid>\r\n"), "+97150");
+    assert_eq!(
+        with("Remote-Party-ID: <sip:+97150@gw>;party=calling\r\nP-Asserted-Identity: <sip:anonymous@anonymous.invalid>\r\n"),
+        "+97150"
+    );
     let hidden = String::from_utf8(invite("Privacy: id\r\n", &point(25.1, 55.2))).unwrap();
     let hidden = hidden.replace("<sip:+971501234567@net.example>", "\"Anonymous\" <sip:anonymous@anonymous.invalid>");
     check(Kind::Sip, hidden.as_bytes(), json!({"caller": null, "outcome": "routed"}));
@@ -105,7 +108,13 @@ fn devices_come_before_tuples_and_tuples_before_persons() {
 
 #[test]
 fn spellings_of_the_coordinate_system_mean_the_same() {
-    for name in ["EPSG:4326", "EPSG::4326", "urn:ogc:def:crs:EPSG::4326", "urn:ogc:def:crs:EPSG:6.6:4326", "http://www.opengis.net/gml/srs/epsg.xml#4326"] {
+    for name in [
+        "EPSG:4326",
+        "EPSG::4326",
+        "urn:ogc:def:crs:EPSG::4326",
+        "urn:ogc:def:crs:EPSG:6.6:4326",
+        "http://www.opengis.net/gml/srs/epsg.xml#4326",
+    ] {
         let place = point(25.1, 55.2).replace("urn:ogc:def:crs:EPSG::4326", name);
         check(Kind::Pidf, pidf(&place).as_bytes(), json!({"location": {"lat": 25.1, "lon": 55.2}, "discrepancies": []}));
     }
@@ -150,7 +159,11 @@ fn a_car_that_vouches_for_its_place_wins_over_a_wide_document() {
 fn a_car_of_every_version_is_read_and_a_bad_one_says_why() {
     for version in 1..=3 {
         let car = Car { version, ..Car::default() };
-        check(Kind::Msd, &car.bytes(), json!({"outcome": "routed", "msd": {"version": version, "passengers": 3, "lat": 25.2, "lon": 55.3}}));
+        check(
+            Kind::Msd,
+            &car.bytes(),
+            json!({"outcome": "routed", "msd": {"version": version, "passengers": 3, "lat": 25.2, "lon": 55.3}}),
+        );
         let bytes = car.bytes();
         for cut in 0..bytes.len() - 1 {
             let found = read(Kind::Msd, &bytes[..cut]);
@@ -170,14 +183,20 @@ fn an_alert_that_has_expired_is_logged_and_not_raised() {
     assert_eq!(read(Kind::Cap, &expiring)["outcome"], "dropped");
     assert_eq!(read_at(Kind::Cap, &expiring, Timestamp::from_secs(1_769_932_800))["outcome"], "routed");
     check(Kind::Cap, &alert("<msgType>Ack</msgType>"), json!({"outcome": "dropped"}));
-    check(Kind::Cap, &alert("<msgType>Cancel</msgType><references>x</references>"), json!({"outcome": "routed", "cap": {"references": "x"}}));
+    check(
+        Kind::Cap,
+        &alert("<msgType>Cancel</msgType><references>x</references>"),
+        json!({"outcome": "routed", "cap": {"references": "x"}}),
+    );
     check(Kind::Cap, &alert("<status>Exercise</status>"), json!({"test_call": true}));
     check(Kind::Cap, b"<other/>", json!({"outcome": "rejected", "status": 400}));
 }
 
 #[test]
 fn every_error_of_a_lost_request_has_its_name() {
-    let ask = |root: &str, inside: &str| format!(r#"<{root} xmlns="urn:ietf:params:xml:ns:lost1" xmlns:g="http://www.opengis.net/gml">{inside}</{root}>"#);
+    let ask = |root: &str, inside: &str| {
+        format!(r#"<{root} xmlns="urn:ietf:params:xml:ns:lost1" xmlns:g="http://www.opengis.net/gml">{inside}</{root}>"#)
+    };
     let service = "<service>urn:service:sos</service>";
     let place = |profile: &str| format!(r#"<location profile="{profile}">{}</location>"#, point(25.1, 55.2));
     let civic = r#"<location profile="civic"><civicAddress xmlns="urn:ietf:params:xml:ns:pidf:geopriv10:civicAddr"><A1>X</A1></civicAddress></location>"#;
@@ -187,8 +206,16 @@ fn every_error_of_a_lost_request_has_its_name() {
         (ask("findService", &place("geodetic-2d")), "rejected", json!("badRequest")),
         (ask("findService", &format!("{}{service}", place("x"))), "rejected", json!("locationProfileUnrecognized")),
         (ask("findService", &format!("{}{service}", place("geodetic-2d").replace("25.1", "95.1"))), "rejected", json!("locationInvalid")),
-        (ask("findService", &format!("{}<service>urn:service:food</service>", place("geodetic-2d"))), "rejected", json!("serviceNotImplemented")),
-        (ask("findService", &format!("{}{service}<path><via source=\"US.example\"/></path>", place("geodetic-2d"))), "rejected", json!("loop")),
+        (
+            ask("findService", &format!("{}<service>urn:service:food</service>", place("geodetic-2d"))),
+            "rejected",
+            json!("serviceNotImplemented"),
+        ),
+        (
+            ask("findService", &format!("{}{service}<path><via source=\"US.example\"/></path>", place("geodetic-2d"))),
+            "rejected",
+            json!("loop"),
+        ),
         (ask("listServices", service), "answered", json!(null)),
         (ask("listServicesByLocation", &place("geodetic-2d")), "answered", json!(null)),
         (ask("getServiceBoundary", ""), "answered", json!(null)),
@@ -203,14 +230,24 @@ fn every_error_of_a_lost_request_has_its_name() {
 
 #[test]
 fn a_phone_without_a_place_or_with_two_has_none() {
-    for text in ["A\"ML=1;lt=+00.00000;lg=+000.00000;rd=N", "A\"ML=1;lt=1;lg=2;rd=3;pm=N", "A\"ML=1;lt=1;lt=2;lg=3;rd=4", "A\"ML=2;lo=1", "A\"ML=1;lt=91;lg=2"] {
+    for text in [
+        "A\"ML=1;lt=+00.00000;lg=+000.00000;rd=N",
+        "A\"ML=1;lt=1;lg=2;rd=3;pm=N",
+        "A\"ML=1;lt=1;lt=2;lg=3;rd=4",
+        "A\"ML=2;lo=1",
+        "A\"ML=1;lt=91;lg=2",
+    ] {
         check(Kind::AmlSms, text.as_bytes(), json!({"location": null, "outcome": "dropped"}));
         check(Kind::AmlSms, &packed(text), json!({"location": null, "outcome": "dropped"}));
     }
     let same = b"A\"ML=1;lt=1;lt=1;lg=3;rd=4";
     check(Kind::AmlSms, same, json!({"location": {"lat": 1.0}}));
     check(Kind::AmlHttp, b"location_latitude=1&location_longitude=2&location_latitude=3", json!({"location": null, "status": 200}));
-    check(Kind::AmlHttp, br#"{"location_latitude": 1.5, "location_longitude": "2", "x": [{"y": [1]}], "z": null}"#, json!({"location": {"lat": 1.5}}));
+    check(
+        Kind::AmlHttp,
+        br#"{"location_latitude": 1.5, "location_longitude": "2", "x": [{"y": [1]}], "z": null}"#,
+        json!({"location": {"lat": 1.5}}),
+    );
 }
 
 #[test]

@@ -59,7 +59,8 @@ fn a_test_by_any_mark_reaches_no_live_dispatcher() {
     let urn = String::from_utf8(invite("", &point(25.2, 55.3))).unwrap().replace("urn:service:sos", "urn:service:test.sos");
     assert!(decided(&contact(Kind::Sip, urn.as_bytes())).2);
     assert!(decided(&contact(Kind::Msd, &Car { test: true, ..Car::default() }.bytes())).2);
-    let alert = br#"<alert xmlns="urn:oasis:names:tc:emergency:cap:1.2"><status>Test</status><info><category>Fire</category></info></alert>"#;
+    let alert =
+        br#"<alert xmlns="urn:oasis:names:tc:emergency:cap:1.2"><status>Test</status><info><category>Fire</category></info></alert>"#;
     assert!(decided(&contact(Kind::Cap, alert)).2);
 }
 
