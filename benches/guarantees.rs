@@ -416,12 +416,13 @@ fn table(kept: &Value) -> String {
             Some(_) => ", **falls short**",
             None => "",
         };
-        let machine = bench["machine"].as_str().unwrap_or("unknown").to_owned();
+        let row = &bench["figures"][find.figure()];
+        let at = |key: &str| row[key].as_str().or(bench[key].as_str()).unwrap_or("unknown").to_owned();
+        let machine = at("machine");
         let number = machines.iter().position(|known| *known == machine).unwrap_or_else(|| {
             machines.push(machine);
             machines.len() - 1
         });
-        let at = |key: &str| bench[key].as_str().unwrap_or("unknown").to_owned();
         let (commit, date) = (at("commit"), at("date"));
         let ratio = if ratio.is_finite() { said(ratio) } else { "-".to_owned() };
         let _ = writeln!(
@@ -455,6 +456,13 @@ impl Bound {
 }
 
 impl Find {
+    fn figure(&self) -> &'static str {
+        match self {
+            Self::Tails { figure, .. } | Self::Number { figure, .. } => figure,
+            Self::Report { .. } => "",
+        }
+    }
+
     fn found(&self, bench: &Value) -> Option<Found> {
         match self {
             Self::Tails { figure, quantile, other } => {

@@ -13,7 +13,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use hdrhistogram::Histogram;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// A run for figures; in test mode (`cargo bench -- --test`, `cargo test --benches`) everything runs once, small.
 pub fn is_full() -> bool {
@@ -181,7 +181,11 @@ impl Figures {
             "rounds": rounds(),
             "figures": self.rows,
         });
-        // A run of some of the benches renews those and keeps the others.
+        // Each row says where it was measured, because a run of some of the benches keeps the others' rows.
+        let [commit, date, machine] = ["commit", "date", "machine"].map(|key| all[key].clone());
+        for row in all["figures"].as_object_mut().into_iter().flat_map(Map::values_mut) {
+            (row["commit"], row["date"], row["machine"]) = (commit.clone(), date.clone(), machine.clone());
+        }
         if let Some(before) = std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok())
             && let (Some(before), Some(now)) = (before["figures"].as_object(), all["figures"].as_object_mut())
         {

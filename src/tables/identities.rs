@@ -306,11 +306,10 @@ mod tests {
     fn the_longest_range_is_the_one_a_slow_search_finds() {
         type Row = (&'static str, bool, bool);
         let slow = |rows: &[Row], text: &str| {
-            let found = (1..=text.len()).rev().find_map(|length| {
+            (1..=text.len()).rev().find_map(|length| {
                 let fits = |row: &&Row| row.0 == &text[..length] && (row.1 || length == text.len()) && row.2;
                 rows.iter().position(|row| fits(&row))
-            });
-            found
+            })
         };
         let keys = ["1", "12", "12", "123", "1234", "124", "13", "2", "21", "212", "2121", "3"];
         // Every choice of which rows are ranges and which are valid, from a seed.
