@@ -229,6 +229,16 @@ fn every_error_of_a_lost_request_has_its_name() {
 }
 
 #[test]
+fn an_answer_of_a_lost_server_says_whom_to_call() {
+    let text = br#"<findServiceResponse xmlns="urn:ietf:params:xml:ns:lost1"><mapping source="s"><service>urn:service:sos.fire</service><serviceBoundary profile="geodetic-2d"/><uri>sip:a@b</uri><uri>sips:c@d</uri></mapping><path><via source="x"/></path></findServiceResponse>"#;
+    check(
+        Kind::Lost,
+        text,
+        json!({"outcome": "dropped", "urn": "urn:service:sos.fire", "lost": {"uris": ["sip:a@b", "sips:c@d"], "path": ["x"]}}),
+    );
+}
+
+#[test]
 fn a_phone_without_a_place_or_with_two_has_none() {
     for text in [
         "A\"ML=1;lt=+00.00000;lg=+000.00000;rd=N",
