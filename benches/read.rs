@@ -25,7 +25,9 @@ fn invite(headers: &str, kind: &str, body: &str) -> Vec<u8> {
 
 fn pidf(place: &str) -> String {
     format!(
-        r#"<presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:g="http://www.opengis.net/gml" xmlns:s="http://www.opengis.net/pidflo/1.0"><tuple id="t"><status><geopriv xmlns="urn:ietf:params:xml:ns:pidf:geopriv10"><location-info>{place}</location-info></geopriv></status></tuple></presence>"#
+        r#"<presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:g="http://www.opengis.net/gml" xmlns:s="http://www.opengis.net/pidflo/1.0">
+            <tuple id="t"><status><geopriv xmlns="urn:ietf:params:xml:ns:pidf:geopriv10">
+            <location-info>{place}</location-info></geopriv></status></tuple></presence>"#
     )
 }
 

@@ -39,11 +39,11 @@ pub struct Cap {
     /// The first polygon, closed, latitude first.
     pub polygon: Vec<[f64; 2]>,
     /// Names and codes of areas, in the order they came.
-    pub geocodes: Vec<(Box<str>, Box<str>)>,
+    pub geocodes: Vec<Named>,
     /// Headline, description and instruction of every language, for the words in them.
     pub words: String,
     /// Parameters that a panel sends beside the event (`verified`, `building`).
-    pub parameters: Vec<(Box<str>, Box<str>)>,
+    pub parameters: Vec<Named>,
 }
 
 impl Cap {
@@ -106,7 +106,7 @@ pub fn read(bytes: &[u8], notes: &mut Notes) -> Option<Cap> {
 fn alert(xml: &mut Xml<'_>, notes: &mut Notes) -> Result<Option<Cap>, XmlError> {
     let mut cap = None;
     loop {
-        match xml.next()? {
+        match xml.step()? {
             Item::Open(tag) if tag.is(Ns::Cap, "alert") => cap = Some(fields(xml, notes)?),
             Item::Open(_) => xml.skip()?,
             Item::End => return Ok(cap),
@@ -120,7 +120,7 @@ fn fields(xml: &mut Xml<'_>, notes: &mut Notes) -> Result<Cap, XmlError> {
     let mut cap = Cap::default();
     let (mut infos, mut areas) = (0, 0);
     loop {
-        match xml.next()? {
+        match xml.step()? {
             Item::Open(tag) if !tag.within(Ns::Cap) => xml.skip()?,
             Item::Open(tag) => match tag.local() {
                 "info" => {
@@ -204,12 +204,15 @@ fn field(xml: &mut Xml<'_>, cap: &mut Cap, name: &str, infos: usize, notes: &mut
     Ok(())
 }
 
+/// A name and its value.
+pub type Named = (Box<str>, Box<str>);
+
 /// `valueName` and `value` of the element just opened.
-fn pair(xml: &mut Xml<'_>) -> Result<Option<(Box<str>, Box<str>)>, XmlError> {
+fn pair(xml: &mut Xml<'_>) -> Result<Option<Named>, XmlError> {
     let inside = xml.depth();
     let (mut name, mut value) = (None, None);
     loop {
-        match xml.next()? {
+        match xml.step()? {
             Item::Open(tag) if tag.is(Ns::Cap, "valueName") => name = Some(cut(&xml.text()?, 64).into()),
             Item::Open(tag) if tag.is(Ns::Cap, "value") => value = Some(cut(&xml.text()?, CAP_VALUE_BYTES_MAX).into()),
             Item::Open(_) => xml.skip()?,

@@ -41,7 +41,7 @@ fn document(xml: &mut Xml<'_>, notes: &mut Notes) -> Result<Held, XmlError> {
     let mut held = Held::default();
     let mut first = true;
     loop {
-        match xml.next()? {
+        match xml.step()? {
             Item::Open(tag) => {
                 if core::mem::take(&mut first) {
                     held.request = cut(tag.local(), 64).into();

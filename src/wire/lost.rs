@@ -30,6 +30,8 @@ pub struct Lost {
     pub key: Option<Box<str>>,
     /// Servers that the request has passed.
     pub path: Vec<Box<str>>,
+    /// Where an answer says to call.
+    pub uris: Vec<Box<str>>,
     /// Names of the errors that an answer carries.
     pub errors: Vec<Box<str>>,
     /// The error that this request must be answered with.
@@ -68,7 +70,7 @@ pub fn read(bytes: &[u8], server: Option<&str>, notes: &mut Notes) -> Lost {
 fn document(xml: &mut Xml<'_>, notes: &mut Notes) -> Result<Lost, XmlError> {
     let mut lost = Lost::default();
     loop {
-        match xml.next()? {
+        match xml.step()? {
             Item::Open(tag) if tag.within(Ns::Lost) && lost.request.is_empty() => root(xml, &tag, &mut lost, notes)?,
             Item::Open(_) => xml.skip()?,
             Item::End => return Ok(lost),
@@ -87,7 +89,7 @@ fn root(xml: &mut Xml<'_>, tag: &Tag<'_>, lost: &mut Lost, notes: &mut Notes) ->
     lost.key = tag.attribute("key").map(|value| cut(&value, CIVIC_VALUE_BYTES_MAX).into());
     let is_errors = &*lost.request == "errors";
     loop {
-        match xml.next()? {
+        match xml.step()? {
             Item::Open(tag) if is_errors && tag.within(Ns::Lost) => {
                 if lost.errors.len() < LOST_ITEMS_MAX {
                     lost.errors.push(cut(tag.local(), 64).into());
@@ -101,7 +103,13 @@ fn root(xml: &mut Xml<'_>, tag: &Tag<'_>, lost: &mut Lost, notes: &mut Notes) ->
                 }
             }
             Item::Open(tag) if tag.is(Ns::Lost, "location") => location(xml, &tag, lost, notes)?,
-            Item::Open(tag) if tag.is(Ns::Lost, "path") => {}
+            Item::Open(tag) if tag.is(Ns::Lost, "path") || tag.is(Ns::Lost, "mapping") => {}
+            Item::Open(tag) if tag.is(Ns::Lost, "uri") => {
+                let uri = xml.text()?;
+                if lost.uris.len() < LOST_ITEMS_MAX {
+                    lost.uris.push(cut(&uri, CIVIC_VALUE_BYTES_MAX).into());
+                }
+            }
             Item::Open(tag) if tag.is(Ns::Lost, "via") => {
                 if let Some(source) = tag.attribute("source").filter(|_| lost.path.len() < LOST_ITEMS_MAX) {
                     lost.path.push(cut(&source, CIVIC_VALUE_BYTES_MAX).into());

@@ -49,7 +49,7 @@ pub fn read(bytes: &[u8], notes: &mut Notes) -> PidfLo {
 fn document(xml: &mut Xml<'_>, notes: &mut Notes) -> Result<PidfLo, XmlError> {
     let mut found = PidfLo::default();
     loop {
-        match xml.next()? {
+        match xml.step()? {
             Item::Open(tag) if tag.is(Ns::Pidf, "presence") => found = presence(xml, &tag, notes)?,
             Item::Open(_) => {
                 notes.note("pidf_root_unknown");
@@ -94,7 +94,7 @@ pub fn presence(xml: &mut Xml<'_>, tag: &Tag<'_>, notes: &mut Notes) -> Result<P
     // Method and time stand beside the place, the time after it.
     let mut latest = PidfLo::default();
     loop {
-        match xml.next()? {
+        match xml.step()? {
             Item::Open(tag) => {
                 if xml.depth() == inside + 1 {
                     holder = Holder::of(&tag);
@@ -151,7 +151,7 @@ pub fn location_info(xml: &mut Xml<'_>, into: &mut PidfLo, notes: &mut Notes) ->
     let mut confidence = None;
     let mut own = false;
     loop {
-        match xml.next()? {
+        match xml.step()? {
             Item::Open(tag) if tag.is(Ns::Civic, "civicAddress") => {
                 let civic = stated::civic(xml, notes)?;
                 if into.civic.is_empty() {

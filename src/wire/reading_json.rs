@@ -104,6 +104,7 @@ fn evidence(reading: &Reading, out: &mut Map<String, Value>) {
         flag(&mut object, "recursive", lost.recursive);
         flag(&mut object, "validate", lost.validate);
         list(&mut object, "path", &lost.path);
+        list(&mut object, "uris", &lost.uris);
         list(&mut object, "errors", &lost.errors);
         list(&mut object, "unsupported_profiles", &lost.unsupported);
         out.insert("lost".into(), Value::Object(object));

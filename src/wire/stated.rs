@@ -136,7 +136,7 @@ pub fn shape(xml: &mut Xml<'_>, tag: &Tag<'_>, notes: &mut Notes) -> Result<Opti
     let mut draft = Draft { crs: Crs::of(tag.attribute("srsName").as_deref(), notes), ..Draft::default() };
     let inside = xml.depth();
     loop {
-        match xml.next()? {
+        match xml.step()? {
             Item::Open(tag) => draft.child(xml, &tag, notes)?,
             Item::Text(text) if !text.trim().is_empty() => draft.bare(&text, xml.depth() == inside, notes),
             Item::Close if xml.depth() < inside => break,
@@ -155,7 +155,7 @@ pub fn civic(xml: &mut Xml<'_>, notes: &mut Notes) -> Result<Civic, XmlError> {
     let inside = xml.depth();
     let mut fields = Civic::new();
     loop {
-        match xml.next()? {
+        match xml.step()? {
             Item::Open(tag) if tag.within(Ns::Civic) => {
                 let name: Box<str> = cut(tag.local(), 32).into();
                 let value = xml.text()?;

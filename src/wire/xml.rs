@@ -73,7 +73,7 @@ impl Ns {
             uri if uri.starts_with("urn:ietf:params:xml:ns:pidf:geopriv10:civic") => Self::Civic,
             // CAP 1.0, 1.1 and 1.2.
             uri if uri.starts_with("urn:oasis:names:tc:emergency:cap:1.") => Self::Cap,
-            uri if uri == "http://www.incident.com/cap/1.0" => Self::Cap,
+            "http://www.incident.com/cap/1.0" => Self::Cap,
             "" => Self::Undeclared,
             _ => Self::Unknown,
         }
@@ -150,7 +150,7 @@ impl<'a> Xml<'a> {
     ///
     /// # Errors
     /// [`XmlError`]; reading on after one is an error again.
-    pub fn next(&mut self) -> Result<Item<'a>, XmlError> {
+    pub fn step(&mut self) -> Result<Item<'a>, XmlError> {
         loop {
             let event = self.reader.read_event().map_err(|_| XmlError::Malformed)?;
             return Ok(match event {
@@ -208,11 +208,11 @@ impl<'a> Xml<'a> {
     /// Passes over the rest of the element that was opened last, its children included.
     ///
     /// # Errors
-    /// As [`Xml::next`].
+    /// As [`Xml::step`].
     pub fn skip(&mut self) -> Result<(), XmlError> {
         let outside = self.depth.saturating_sub(1);
         while self.depth > outside {
-            self.next()?;
+            self.step()?;
         }
         Ok(())
     }
@@ -220,12 +220,12 @@ impl<'a> Xml<'a> {
     /// The text of the element that was opened last, trimmed; its children are passed over.
     ///
     /// # Errors
-    /// As [`Xml::next`].
+    /// As [`Xml::step`].
     pub fn text(&mut self) -> Result<Cow<'a, str>, XmlError> {
         let inside = self.depth;
         let mut whole: Cow<'a, str> = Cow::Borrowed("");
         loop {
-            match self.next()? {
+            match self.step()? {
                 Item::Text(part) if self.depth == inside => {
                     // Most elements hold one piece of text, which needs no copy.
                     if whole.trim().is_empty() {
@@ -284,7 +284,7 @@ mod tests {
         let mut xml = Xml::new(text);
         let mut found = Vec::new();
         loop {
-            match xml.next()? {
+            match xml.step()? {
                 Item::Open(tag) => found.push((tag.ns, tag.local().to_owned())),
                 Item::End => return Ok(found),
                 _ => {}
@@ -324,8 +324,8 @@ mod tests {
     #[test]
     fn text_is_whole_across_comments_references_and_children() {
         let mut xml = Xml::new("<a> 1<!-- x --> &amp; <b>no</b>2&#x33;<![CDATA[<4>]]> </a>");
-        xml.next().unwrap();
+        xml.step().unwrap();
         assert_eq!(xml.text().unwrap(), "1 & 23<4>");
-        assert!(matches!(xml.next(), Ok(Item::End)));
+        assert!(matches!(xml.step(), Ok(Item::End)));
     }
 }

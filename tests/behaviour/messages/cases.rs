@@ -90,7 +90,8 @@ fn devices_come_before_tuples_and_tuples_before_persons() {
     let holder = |name: &str, ns: &str, lat: f64| {
         let place = point(lat, 55.0);
         format!(
-            r#"<{name} xmlns="{ns}"><geopriv xmlns="urn:ietf:params:xml:ns:pidf:geopriv10"><location-info>{place}</location-info></geopriv></{name}>"#
+            r#"<{name} xmlns="{ns}"><geopriv xmlns="urn:ietf:params:xml:ns:pidf:geopriv10">
+            <location-info>{place}</location-info></geopriv></{name}>"#
         )
     };
     let model = "urn:ietf:params:xml:ns:pidf:data-model";
@@ -126,7 +127,9 @@ fn spellings_of_the_coordinate_system_mean_the_same() {
 
 #[test]
 fn an_arc_band_says_where_its_band_is_and_not_its_mast() {
-    let band = r#"<s:ArcBand srsName="EPSG:4326"><g:pos>25.0 55.0</g:pos><s:innerRadius>1000</s:innerRadius><s:outerRadius>3000</s:outerRadius><s:startAngle>80</s:startAngle><s:openingAngle>20</s:openingAngle></s:ArcBand>"#;
+    let band = r#"<s:ArcBand srsName="EPSG:4326"><g:pos>25.0 55.0</g:pos><s:innerRadius>1000</s:innerRadius>
+            <s:outerRadius>3000</s:outerRadius><s:startAngle>80</s:startAngle><s:openingAngle>20</s:openingAngle>
+            </s:ArcBand>"#;
     let reading = reading::read(Kind::Pidf, pidf(band).as_bytes(), NOW);
     let at = reading.stated.unwrap().shape.representative();
     assert!(at.lon_degrees() > 55.009 && (at.lat_degrees() - 25.0).abs() < 0.005, "{at:?}");
@@ -139,7 +142,8 @@ fn a_car_that_vouches_for_its_place_wins_over_a_wide_document() {
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         let head: String = head.lines().filter(|line| !line.starts_with("Content-")).map(|line| format!("{line}\r\n")).collect();
         let mut out = format!(
-            "{head}Content-Type: multipart/mixed;boundary=c\r\n\r\n--c\r\nContent-Type: application/pidf+xml\r\nContent-ID: <l@x>\r\n\r\n{body}\r\n\
+            "{head}Content-Type: multipart/mixed;boundary=c\r\n\r\n\
+             --c\r\nContent-Type: application/pidf+xml\r\nContent-ID: <l@x>\r\n\r\n{body}\r\n\
              --c\r\nContent-Type: application/EmergencyCallData.eCall.MSD\r\n\r\n"
         )
         .into_bytes();
@@ -199,7 +203,8 @@ fn every_error_of_a_lost_request_has_its_name() {
     };
     let service = "<service>urn:service:sos</service>";
     let place = |profile: &str| format!(r#"<location profile="{profile}">{}</location>"#, point(25.1, 55.2));
-    let civic = r#"<location profile="civic"><civicAddress xmlns="urn:ietf:params:xml:ns:pidf:geopriv10:civicAddr"><A1>X</A1></civicAddress></location>"#;
+    let civic = r#"<location profile="civic"><civicAddress xmlns="urn:ietf:params:xml:ns:pidf:geopriv10:civicAddr"><A1>X</A1>
+            </civicAddress></location>"#;
     for (text, outcome, error) in [
         (ask("findService", &format!("{}{service}", place("geodetic-2d"))), "routed", json!(null)),
         (ask("findService", &format!("{civic}{service}")), "routed", json!(null)),
@@ -226,6 +231,18 @@ fn every_error_of_a_lost_request_has_its_name() {
         let found = read(Kind::Lost, request.as_bytes());
         assert_eq!((&found["outcome"], &found["error"]), (&json!(outcome), &error), "{text}");
     }
+}
+
+#[test]
+fn an_answer_of_a_lost_server_says_whom_to_call() {
+    let text = br#"<findServiceResponse xmlns="urn:ietf:params:xml:ns:lost1"><mapping source="s">
+            <service>urn:service:sos.fire</service><serviceBoundary profile="geodetic-2d"/><uri>sip:a@b</uri>
+            <uri>sips:c@d</uri></mapping><path><via source="x"/></path></findServiceResponse>"#;
+    check(
+        Kind::Lost,
+        text,
+        json!({"outcome": "dropped", "urn": "urn:service:sos.fire", "lost": {"uris": ["sip:a@b", "sips:c@d"], "path": ["x"]}}),
+    );
 }
 
 #[test]

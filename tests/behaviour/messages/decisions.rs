@@ -26,7 +26,8 @@ fn decided(contact: &Contact) -> (Option<String>, Option<String>, bool) {
 fn the_same_place_has_the_same_owner_through_every_door() {
     let place = point(25.2048, 55.2708);
     let lost = format!(
-        r#"<findService xmlns="urn:ietf:params:xml:ns:lost1" xmlns:g="http://www.opengis.net/gml"><location profile="geodetic-2d">{place}</location><service>urn:service:sos</service></findService>"#
+        r#"<findService xmlns="urn:ietf:params:xml:ns:lost1" xmlns:g="http://www.opengis.net/gml">
+            <location profile="geodetic-2d">{place}</location><service>urn:service:sos</service></findService>"#
     );
     for (kind, bytes) in [
         (Kind::Sip, invite("", &place)),

@@ -65,7 +65,10 @@ pub fn point(lat: f64, lon: f64) -> String {
 /// A presence document around a place.
 pub fn pidf(place: &str) -> String {
     format!(
-        r#"<presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:g="http://www.opengis.net/gml" xmlns:s="http://www.opengis.net/pidflo/1.0" entity="pres:a@b"><tuple id="t"><status><geopriv xmlns="urn:ietf:params:xml:ns:pidf:geopriv10"><location-info>{place}</location-info></geopriv></status></tuple></presence>"#
+        r#"<presence xmlns="urn:ietf:params:xml:ns:pidf" xmlns:g="http://www.opengis.net/gml"
+            xmlns:s="http://www.opengis.net/pidflo/1.0" entity="pres:a@b">
+            <tuple id="t"><status><geopriv xmlns="urn:ietf:params:xml:ns:pidf:geopriv10">
+            <location-info>{place}</location-info></geopriv></status></tuple></presence>"#
     )
 }
 

@@ -86,15 +86,23 @@ proptest! {
     }
 
     #[test]
-    fn a_place_comes_back_from_every_format(lat_e5 in -8_900_000..8_900_000_i32, lon_e5 in -17_900_000..17_900_000_i32, radius in 1..5_000_u32) {
+    fn a_place_comes_back_from_every_format(
+        lat_e5 in -8_900_000..8_900_000_i32,
+        lon_e5 in -17_900_000..17_900_000_i32,
+        radius in 1..5_000_u32,
+    ) {
         prop_assume!(lat_e5 != 0 || lon_e5 != 0);
         let (lat, lon) = (f64::from(lat_e5) / 1e5, f64::from(lon_e5) / 1e5);
         let near = json!({"location": {"lat": lat, "lon": lon, "radius_m": radius}});
         let circle = format!(
-            r#"<s:Circle srsName="urn:ogc:def:crs:EPSG::4326"><g:pos>{lat} {lon}</g:pos><s:radius uom="urn:ogc:def:uom:EPSG::9001">{radius}</s:radius></s:Circle>"#
+            r#"<s:Circle srsName="urn:ogc:def:crs:EPSG::4326"><g:pos>{lat} {lon}</g:pos>
+            <s:radius uom="urn:ogc:def:uom:EPSG::9001">{radius}</s:radius></s:Circle>"#
         );
         let lost = format!(
-            r#"<findService xmlns="urn:ietf:params:xml:ns:lost1"><location profile="geodetic-2d"><s:Circle xmlns:s="http://www.opengis.net/pidflo/1.0" xmlns:g="http://www.opengis.net/gml" srsName="EPSG:4326"><g:pos>{lat} {lon}</g:pos><s:radius>{radius}</s:radius></s:Circle></location><service>urn:service:sos</service></findService>"#
+            r#"<findService xmlns="urn:ietf:params:xml:ns:lost1"><location profile="geodetic-2d">
+            <s:Circle xmlns:s="http://www.opengis.net/pidflo/1.0" xmlns:g="http://www.opengis.net/gml" srsName="EPSG:4326">
+            <g:pos>{lat} {lon}</g:pos><s:radius>{radius}</s:radius></s:Circle></location><service>urn:service:sos</service>
+            </findService>"#
         );
         let cap = format!(
             r#"<alert xmlns="urn:oasis:names:tc:emergency:cap:1.2"><info><area><circle>{lat},{lon} {}</circle></area></info></alert>"#,
@@ -134,11 +142,13 @@ proptest! {
     ) {
         let [automatic, test, trusted] = flags;
         let has_extensions = extensions.is_some();
-        let car = Car { version, automatic, test, trusted, vehicle, vin: vin.clone(), storage, lat_mas, lon_mas, direction, n1, n2: None, people, extensions };
+        let about = Car { version, automatic, test, trusted, vehicle, vin: vin.clone(), storage, ..Car::default() };
+        let car = Car { lat_mas, lon_mas, direction, n1, n2: None, people, extensions, ..about };
         let found = read(Kind::Msd, &car.bytes());
         let mut expected = json!({"msd": {
             "version": version, "automatic": u8::from(automatic), "test": u8::from(test), "trusted": u8::from(trusted), "vin": vin,
-            "lat_mas": lat_mas, "lon_mas": lon_mas, "direction": direction * 2, "timestamp": 1_769_932_800, "sext": u8::from(has_extensions),
+            "lat_mas": lat_mas, "lon_mas": lon_mas, "direction": direction * 2, "timestamp": 1_769_932_800,
+            "sext": u8::from(has_extensions),
         }});
         if let Some(people) = people {
             expected["msd"]["passengers"] = json!(people);
