@@ -1,6 +1,7 @@
 //! What comes from telephones, cars, sensors and location servers is read, and a bad message never costs a call.
 
 mod cases;
+mod command;
 mod decisions;
 mod forge;
 mod own;
