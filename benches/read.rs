@@ -6,7 +6,7 @@
 #![allow(clippy::disallowed_methods, reason = "a test or a measurement reads the clock")]
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use najda::limits::{SIP_BYTES_MAX, SIP_HEADERS_MAX, XML_ELEMENTS_MAX};
+use najda::limits::{PIDF_PARTS_MAX, SIP_BYTES_MAX, SIP_HEADERS_MAX, XML_ELEMENTS_MAX};
 use najda::units::Timestamp;
 use najda::wire::reading::{self, Kind, Outcome};
 
@@ -42,7 +42,13 @@ fn longest() -> Vec<(&'static str, Vec<u8>)> {
     let elements = "<x a=\"b\"/>".repeat((room / 10).min(XML_ELEMENTS_MAX - 32));
     let headers = format!("X-Filler: {}\r\n", "a".repeat(200)).repeat(SIP_HEADERS_MAX - 16);
     let parts = "--c\r\nContent-Type: text/plain\r\n\r\nx\r\n".repeat(30) + &"x".repeat(room / 2) + "\r\n--c--\r\n";
+    // Four documents whose every element looks for its namespace, and none says where.
+    let bindings: String = (0..48).map(|at| format!("xmlns:b{at}=\"urn:example:{at}\" ")).collect();
+    let nowhere = pidf(&format!("<z {bindings}>{}</z>", "<b0:x a=\"b\"/>".repeat(XML_ELEMENTS_MAX - 32)));
+    let document = format!("--c\r\nContent-Type: application/pidf+xml\r\n\r\n{nowhere}\r\n");
+    let documents = document.repeat(PIDF_PARTS_MAX) + "--c--\r\n";
     vec![
+        ("documents", invite("", "multipart/mixed;boundary=c", &documents)),
         ("polygon", invite("", "application/pidf+xml", &pidf(&polygon))),
         ("elements", invite("", "application/pidf+xml", &pidf(&format!("{point}{elements}")))),
         ("headers", invite(&headers, "application/pidf+xml", &pidf(point))),
@@ -65,7 +71,7 @@ fn read(c: &mut Criterion) {
             });
         });
     }
-    let (_, longest) = &all[1];
+    let (_, longest) = &all[2];
     c.bench_function("read/floor_utf8", |b| b.iter(|| std::str::from_utf8(std::hint::black_box(longest)).is_ok()));
 }
 

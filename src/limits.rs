@@ -249,8 +249,8 @@ pub const PIDF_PARTS_MAX: usize = 4;
 pub const PIDF_PLACES_MAX: usize = 8;
 /// Elements of an XML document inside each other.
 pub const XML_DEPTH_MAX: usize = 48;
-/// Elements of one XML document.
-pub const XML_ELEMENTS_MAX: usize = 4_096;
+/// Elements of one XML document; a place with a polygon of elements takes two hundred.
+pub const XML_ELEMENTS_MAX: usize = 1_024;
 /// Attributes of one element.
 pub const XML_ATTRIBUTES_MAX: usize = 64;
 /// Namespace declarations in force at once.

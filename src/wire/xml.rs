@@ -156,9 +156,10 @@ impl<'a> Xml<'a> {
             return Ok(match event {
                 Event::Start(start) | Event::Empty(start) => Item::Open(self.opened(start)?),
                 Event::End(_) => {
-                    let depth = self.depth;
-                    self.bindings.retain(|(.., declared)| *declared < depth);
-                    self.depth = depth.saturating_sub(1);
+                    while self.bindings.last().is_some_and(|(.., declared)| *declared >= self.depth) {
+                        self.bindings.pop();
+                    }
+                    self.depth = self.depth.saturating_sub(1);
                     Item::Close
                 }
                 Event::Text(text) => Item::Text(text.into_inner()),
