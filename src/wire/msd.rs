@@ -1,7 +1,7 @@
 //! The minimum set of data of a crashed car: 140 bytes at most, packed bit by bit.
 //!
 //! The reader is ours and small: every field has a fixed width, nothing is allocated but the car's number, and the count of bits read is
-//! known exactly. A test holds it against a general ASN.1 library that knows only the module's types.
+//! known exactly. Tests read what an encoder of their own wrote.
 //!
 //! ```text
 //! version 1:   id(8) message           versions 2 and 3:   id(8) length(8) message
