@@ -529,6 +529,26 @@ pub enum Fact {
 }
 
 impl Fact {
+    /// The contact it is about; `None` for what the whole house is told.
+    pub fn contact(&self) -> Option<ContactId> {
+        match self {
+            Self::Arrived { contact, .. } => Some(contact.id),
+            Self::Redecided { contact, .. }
+            | Self::HungUp { contact, .. }
+            | Self::Answered { contact, .. }
+            | Self::Repeated { contact, .. }
+            | Self::Ended { contact, .. } => Some(*contact),
+            Self::Asked { offer, .. }
+            | Self::Taken { offer, .. }
+            | Self::Accepted { offer, .. }
+            | Self::Waiting { offer, .. }
+            | Self::Declined { offer, .. }
+            | Self::CalledBack { offer, .. }
+            | Self::Closed { offer, .. } => Some(offer.contact),
+            Self::State { .. } | Self::Tables { .. } => None,
+        }
+    }
+
     pub const fn at(&self) -> Timestamp {
         match self {
             Self::Arrived { at, .. }

@@ -172,7 +172,7 @@ impl<K> Past<K> {
                 }
             }
             Fact::Ended { at, contact, ending } => self.end(seq, *at, *contact, *ending),
-            of_contact => match contact_of(of_contact).and_then(|contact| self.live.get_mut(&contact)) {
+            of_contact => match of_contact.contact().and_then(|contact| self.live.get_mut(&contact)) {
                 Some(begun) => begun.facts.push((seq, kept())),
                 None => self.head.astray += 1,
             },
@@ -217,25 +217,6 @@ impl<K> Past<K> {
     /// Ends that gateways may not have heard, oldest first.
     pub(super) fn ends(&self) -> impl Iterator<Item = &EndNotice> {
         self.ends.iter().filter(|end| may_be_unheard(self.head.newest, end))
-    }
-}
-
-/// The contact whose life the fact is part of. A fact without one must be taken by [`Past::take`] itself.
-pub(super) const fn contact_of(fact: &Fact) -> Option<ContactId> {
-    match fact {
-        Fact::Arrived { .. } | Fact::State { .. } | Fact::Tables { .. } => None,
-        Fact::Redecided { contact, .. }
-        | Fact::HungUp { contact, .. }
-        | Fact::Repeated { contact, .. }
-        | Fact::Answered { contact, .. }
-        | Fact::Ended { contact, .. } => Some(*contact),
-        Fact::Asked { offer, .. }
-        | Fact::Taken { offer, .. }
-        | Fact::Accepted { offer, .. }
-        | Fact::Waiting { offer, .. }
-        | Fact::Declined { offer, .. }
-        | Fact::CalledBack { offer, .. }
-        | Fact::Closed { offer, .. } => Some(offer.contact),
     }
 }
 

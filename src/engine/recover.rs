@@ -4,7 +4,7 @@
 //! holder for one lease; nobody further down a chain is asked before those asked already had time to come back.
 
 use super::life::Life;
-use super::past::{self, Past};
+use super::past::Past;
 use super::receipt::Receipts;
 use super::timers::Timer;
 use super::{Alarm, Config, Core, Engine, Rooms, digest};
@@ -76,7 +76,7 @@ impl Engine {
             self.lives.insert(life.id, Box::new(life));
             return;
         }
-        match past::contact_of(fact).and_then(|contact| self.lives.get_mut(&contact)) {
+        match fact.contact().and_then(|contact| self.lives.get_mut(&contact)) {
             Some(life) => life.apply(seq, fact, floor),
             None => self.core.counters.facts_astray += 1,
         }

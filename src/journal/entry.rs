@@ -24,7 +24,7 @@ impl Entry {
 
     /// The envelope around an encoded fact.
     pub fn of(seq: u64, fact: &Fact, bytes: Vec<u8>) -> Self {
-        Self { seq, at: fact.at(), contact: contact_of(fact), kind: kind_of(fact), bytes }
+        Self { seq, at: fact.at(), contact: fact.contact(), kind: kind_of(fact), bytes }
     }
 }
 
@@ -82,25 +82,6 @@ impl Removal {
         let (seq, hash) = entry.bytes.split_first_chunk::<8>().filter(|_| entry.kind == Self::KIND)?;
         let before = Anchor { seq: u64::from_le_bytes(*seq), hash: ChainHash(hash.try_into().ok()?) };
         (before.seq < entry.seq).then_some(Self { before, at: entry.at })
-    }
-}
-
-fn contact_of(fact: &Fact) -> Option<ContactId> {
-    match fact {
-        Fact::Arrived { contact, .. } => Some(contact.id),
-        Fact::Redecided { contact, .. }
-        | Fact::HungUp { contact, .. }
-        | Fact::Answered { contact, .. }
-        | Fact::Repeated { contact, .. }
-        | Fact::Ended { contact, .. } => Some(*contact),
-        Fact::Asked { offer, .. }
-        | Fact::Taken { offer, .. }
-        | Fact::Accepted { offer, .. }
-        | Fact::Waiting { offer, .. }
-        | Fact::Declined { offer, .. }
-        | Fact::CalledBack { offer, .. }
-        | Fact::Closed { offer, .. } => Some(offer.contact),
-        Fact::State { .. } | Fact::Tables { .. } => None,
     }
 }
 
