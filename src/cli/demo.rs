@@ -90,7 +90,13 @@ pub struct DemoArgs {
 pub fn run(args: &DemoArgs) -> Result<ExitCode> {
     let folder = Folder::prepare(args)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().context("starting the runtime")?;
-    let summary = runtime.block_on(demo(args, &folder.folders));
+    let summary = runtime.block_on(async {
+        tokio::select! {
+            summary = demo(args, &folder.folders) => summary,
+            // The engine is a process of its own: whoever goes without ending it leaves it running.
+            cut_off = cut_off() => Err(cut_off),
+        }
+    });
     // What is still connecting is not waited for.
     runtime.shutdown_background();
     let summary = summary?;
@@ -104,6 +110,18 @@ pub fn run(args: &DemoArgs) -> Result<ExitCode> {
         eprintln!("najda demo: certificates, journal and log are in {}", folder.folders.root.display());
     }
     Ok(if summary.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Waits until the terminal is gone or somebody ends the program.
+async fn cut_off() -> anyhow::Error {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut hang_up), Ok(mut terminate)) = (signal(SignalKind::hangup()), signal(SignalKind::terminate())) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = hang_up.recv() => anyhow::anyhow!("the terminal is gone; the demo and its engine end"),
+        _ = terminate.recv() => anyhow::anyhow!("told to end; the demo and its engine end"),
+    }
 }
 
 /// The demo's folder; a fresh one goes with it.

@@ -22,7 +22,7 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
   najda read --as sip invite.sip
   najda read --as msd crash.bin                 a car's data, binary or as hexadecimal digits
   najda read --as aml-sms *.sms | jq .location
-  tcpdump-to-sip | najda read --as sip -        standard input
+  cat call.sip | najda read --as sip -          standard input
   najda explain --as sip invite.sip             the same, and the decision
 
 Prints one JSON object a message: what was read (caller, number, urn, cell, location, msd, cap, ...), `discrepancies` (what was odd)
