@@ -258,7 +258,7 @@ const PROMISES: [Promise; 30] = [
         id: "load/console",
         says: "Sent to shown on a console, one in flight, to two bare QUIC hops",
         bench: "loadtest",
-        find: Find::Report { ours: "/alone/console_p50_us", floors: &["/alone/two_hops_p50_us"], unit: "us" },
+        find: Find::Report { ours: "/alone/console_p50_us", floors: &["/alone/two_hops_apart_p50_us"], unit: "us" },
         bound: Some(Bound::AtMost(1.5)),
         command: LOAD,
     },
@@ -266,7 +266,11 @@ const PROMISES: [Promise; 30] = [
         id: "load/durable",
         says: "Sent to `Durable`, one in flight, to two hops and a bare commit",
         bench: "loadtest",
-        find: Find::Report { ours: "/alone/durable_p50_us", floors: &["/alone/two_hops_p50_us", "/alone/bare_commit_p50_us"], unit: "us" },
+        find: Find::Report {
+            ours: "/alone/durable_p50_us",
+            floors: &["/alone/two_hops_apart_p50_us", "/alone/bare_commit_p50_us"],
+            unit: "us",
+        },
         bound: Some(Bound::AtMost(1.3)),
         command: LOAD,
     },
@@ -274,15 +278,15 @@ const PROMISES: [Promise; 30] = [
         id: "load/console_at_rate",
         says: "Sent to shown on a console at 5,000 contacts/s, to two bare hops",
         bench: "loadtest",
-        find: Find::Report { ours: "/latencies/console/p50_us", floors: &["/alone/two_hops_p50_us"], unit: "us" },
+        find: Find::Report { ours: "/latency/console/p50_us", floors: &["/alone/two_hops_apart_p50_us"], unit: "us" },
         bound: None,
         command: LOAD,
     },
     Promise {
         id: "load/not_ended",
-        says: "Contacts not closed, of those sent at 5,000 a second",
+        says: "Contacts whose gateway heard no end, of those sent at 5,000 a second",
         bench: "loadtest",
-        find: Find::Report { ours: "/counts/unconfirmed_at_end", floors: &["/counts/sent"], unit: "contacts" },
+        find: Find::Report { ours: "/lost", floors: &["/counts/sent"], unit: "contacts" },
         bound: Some(Bound::AtMost(0.0)),
         command: LOAD,
     },
@@ -371,7 +375,7 @@ fn gather() -> Result<(), String> {
     }
     if let Ok(report) = read(&folder.join("loadtest.json")) {
         let of = |path: &str| report.pointer(path).cloned().unwrap_or(Value::Null);
-        let wanted = ["/alone", "/counts", "/latencies", "/verdict"].map(|path| (path.trim_start_matches('/').to_owned(), of(path)));
+        let wanted = ["/alone", "/counts", "/latency", "/lost", "/verdict"].map(|path| (path.trim_start_matches('/').to_owned(), of(path)));
         let machine = format!("{} cores, {}", of("/environment/cores"), of("/environment/cpu").as_str().unwrap_or_default());
         let mut figures = Map::from_iter(wanted);
         figures.insert("commit".to_owned(), of("/environment/commit"));
