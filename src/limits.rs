@@ -231,6 +231,28 @@ pub const SIP_URI_BYTES_MAX: usize = 4_096;
 pub const SIP_VALUES_MAX: usize = 32;
 /// Parameters read of one value.
 pub const SIP_PARAMETERS_MAX: usize = 32;
+/// Bytes of the rules told in an answer, so that an answer with eight targets fits an Ethernet frame.
+pub const SIP_WARNING_BYTES_MAX: usize = 192;
+/// How long the answer to a call stays the same: 64 times the first interval of retransmissions (RFC 3261, 17.1.1.2).
+pub const SIP_ANSWER_MICROS: u64 = 32_000_000;
+/// Calls whose answers are kept: 4,096 a second for as long. Beyond it the oldest is forgotten, and answered anew if it comes again.
+pub const SIP_CALLS_MAX: usize = 131_072;
+/// Attempts of one call, each told where to go next.
+pub const SIP_ATTEMPTS_MAX: usize = 16;
+/// Datagrams read and not yet handled; one more is left for its sender to send again.
+pub const SIP_QUEUE_MAX: usize = 4_096;
+/// Streams of gateways, handshakes included.
+pub const SIP_STREAMS_MAX: usize = 1_024;
+/// How long a stream may be silent. Gateways ask each minute whether we are there.
+pub const SIP_SILENT_MICROS_MAX: u64 = 300_000_000;
+/// How long a gateway may take to read one answer from its stream.
+pub const SIP_WRITE_MICROS_MAX: u64 = 5_000_000;
+/// Inputs that wait for the engine's queue. Beyond it an input is lost, counted and logged; the call has its answer.
+pub const SIP_BACKLOG_MAX: usize = 65_536;
+/// Facts read back at a start for the answers given before it.
+pub const SIP_FACTS_MAX: u64 = 262_144;
+/// Rows that name gateways by their addresses.
+pub const SIP_PEERS_MAX: usize = 1_024;
 /// Steps of a call's history kept.
 pub const HISTORY_MAX: usize = 16;
 /// Values of Geolocation headers looked at.

@@ -12,10 +12,11 @@ use clap::{Args, Subcommand};
 use serde::Deserialize;
 
 use crate::client::Identity;
+use crate::edge::ingress::sip::{SipListen, SipPeer};
 use crate::edge::placement;
 use crate::edge::tables::load_or_shipped;
 use crate::edge::tokens::{TOKENS_FILE, Tokens};
-use crate::limits::JOURNAL_WAIT_MICROS_MAX;
+use crate::limits::{JOURNAL_WAIT_MICROS_MAX, SIP_PEERS_MAX};
 
 /// Check configurations.
 #[derive(Debug, Subcommand)]
@@ -36,6 +37,16 @@ A configuration, every line of which may be left out:
   tables = \"uae.tables\"                  # the shipped set when left out
   journal_wait_micros_max = 100000       # then a gateway hears Overdue
   keep_days = 400                        # of the journal; for ever when left out
+  name = \"router.najda.example\"          # who we are in SIP and LoST answers; a host name
+  [sip]                                  # telephony gateways; off when left out
+  listen = [\"0.0.0.0:5060\", \"tls:0.0.0.0:5061\"]   # UDP and TCP where no transport is named
+  test_uri = \"sip:echo@test.example\"    # where urn:service:test.sos goes; 404 when left out
+  workers = 4                            # for datagrams; one for each core when left out
+  [[sip.peers]]                          # gateways by address, as trunks.csv names them
+  from = \"10.1.0.0/16\"
+  trunk = \"mobile-1\"
+  answer = 302                           # 300 for an IMS location retrieval function
+  test = false                           # true: all it brings is a test
   [threads]
   workers = 4                            # of the doors; one for each core when left out
   blocking_max = 16                      # for reading tables
@@ -99,8 +110,96 @@ pub struct FileConfig {
     pub tables: Option<PathBuf>,
     pub journal_wait_micros_max: Option<u64>,
     pub keep_days: Option<u32>,
+    /// Who we are in answers to gateways and to clients of LoST.
+    pub name: Option<String>,
+    #[serde(default)]
+    pub sip: Sip,
     #[serde(default)]
     pub threads: Threads,
+}
+
+/// The door of telephony gateways.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct Sip {
+    #[serde(default)]
+    pub listen: Vec<String>,
+    pub test_uri: Option<String>,
+    pub workers: Option<usize>,
+    #[serde(default)]
+    pub peers: Vec<Peer>,
+}
+
+/// A gateway known by its address.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct Peer {
+    pub from: String,
+    pub trunk: String,
+    /// 302, or 300 for a location retrieval function.
+    pub answer: Option<u16>,
+    #[serde(default)]
+    pub test: bool,
+}
+
+impl Sip {
+    /// # Errors
+    /// The first address that is none.
+    pub fn addresses(&self) -> Result<Vec<SipListen>, String> {
+        self.listen.iter().map(|text| text.parse()).collect()
+    }
+
+    /// # Errors
+    /// The first row that names no gateway: what it says, and what is wrong with it.
+    pub fn gateways(&self) -> Result<Vec<SipPeer>, (String, String)> {
+        let read = |row: &Peer| {
+            let defect = |why: String| (row.from.clone(), why);
+            let lrf = match row.answer {
+                None | Some(302) => false,
+                Some(300) => true,
+                Some(other) => return Err(defect(format!("`answer` is {other}: 302, or 300 for a location retrieval function"))),
+            };
+            SipPeer::new(&row.from, &row.trunk, lrf, row.test).map_err(|error| defect(error.to_string()))
+        };
+        self.peers.iter().map(read).collect()
+    }
+
+    fn defects(&self, text: &str) -> Vec<ConfigDefect> {
+        let mut defects = Vec::new();
+        let mut defect = |row: usize, what: String, remedy: &str| defects.push(ConfigDefect { row, what, remedy: remedy.to_owned() });
+        if let Err(why) = self.addresses() {
+            defect(row_of(text, "listen"), why, "leave `listen` out to keep the SIP door shut");
+        }
+        if let Err((from, why)) = self.gateways() {
+            let quoted = format!("\"{from}\"");
+            let row = text.lines().position(|line| line.contains(&quoted)).map_or(0, |index| index + 1);
+            defect(row, why, "correct the row or take it out: whoever is not listed is answered all the same, without a trunk");
+        }
+        if self.peers.len() > SIP_PEERS_MAX {
+            defect(
+                0,
+                format!("{} rows of [[sip.peers]]; {SIP_PEERS_MAX} is the most", self.peers.len()),
+                "name networks instead of addresses",
+            );
+        }
+        let fit = |uri: &String| {
+            ["sip:", "sips:", "tel:"].iter().any(|scheme| uri.starts_with(scheme))
+                && uri.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'>')
+        };
+        if let Some(uri) = self.test_uri.as_ref().filter(|uri| !fit(uri)) {
+            defect(row_of(text, "test_uri"), format!("{uri:?} is no address of a test service"), "write it as sip:echo@test.example");
+        }
+        if let Some(count) = self.workers.filter(|count| !THREADS.contains(count)) {
+            let what = format!("`sip.workers` is {count}: {} to {}", THREADS.start(), THREADS.end());
+            defect(row_of(text, "workers"), what, "leave it out for the number of cores");
+        }
+        defects
+    }
+}
+
+/// Letters, digits, dots and hyphens: it stands in headers and in XML.
+pub(super) fn is_host_name(name: &str) -> bool {
+    (1..=253).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-".contains(&byte))
 }
 
 /// The threads of the doors. The engine, its journal and its reclaimer have one thread each.
@@ -184,6 +283,9 @@ impl FileConfig {
             let what = format!("`journal_wait_micros_max` is {micros}: microseconds, {least} to {most}");
             defect("journal_wait_micros_max", what, format!("leave it out for {JOURNAL_WAIT_MICROS_MAX}"));
         }
+        if let Some(name) = self.name.as_ref().filter(|name| !is_host_name(name)) {
+            defect("name", format!("{name:?} is no host name"), "write letters, digits, dots and hyphens".into());
+        }
         if self.keep_days == Some(0) {
             defect("keep_days", "`keep_days` is 0: nothing would be kept but today".into(), "leave it out to keep everything".into());
         }
@@ -209,6 +311,7 @@ impl FileConfig {
             let what = format!("`threads.name` is {name:?}: 1 to {THREAD_NAME_BYTES_MAX} visible ASCII characters");
             defect("name", what, "choose a short name that a process list can show".into());
         }
+        defects.extend(self.sip.defects(text));
         defects
     }
 }
@@ -272,6 +375,21 @@ mod tests {
             let defect = parse(text).unwrap_err();
             assert_eq!(defect.row, row, "{defect:?}");
             assert!(defect.what.contains(says) && !defect.remedy.is_empty(), "{defect:?}");
+        }
+    }
+
+    #[test]
+    fn the_sip_door_is_described_with_its_peers() {
+        let text = "name = \"r.example\"\n[sip]\nlisten = [\"127.0.0.1:5060\", \"tls:127.0.0.1:5061\"]\ntest_uri = \"sip:echo@t.example\"\n\
+            [[sip.peers]]\nfrom = \"10.1.0.0/16\"\ntrunk = \"mobile-1\"\n[[sip.peers]]\nfrom = \"10.2.0.1\"\ntrunk = \"lrf\"\nanswer = 300\ntest = true";
+        let config = parse(text).unwrap();
+        assert_eq!(config.ranges(text), []);
+        assert_eq!(config.sip.addresses().unwrap().len(), 2);
+        let rows: Vec<_> = config.sip.gateways().unwrap().iter().map(|row| (row.trunk.to_string(), row.lrf, row.load_test)).collect();
+        assert_eq!(rows, [("mobile-1".into(), false, false), ("lrf".into(), true, true)]);
+        for (bad, row) in [("tls:127.0.0.1:5061", 3), ("sip:echo@t.example", 4), ("10.2.0.1", 9), ("r.example", 1)] {
+            let text = text.replace(bad, "b<d");
+            assert_eq!(parse(&text).unwrap().ranges(&text).iter().map(|defect| defect.row).collect::<Vec<_>>(), [row], "{bad}");
         }
     }
 

@@ -6,13 +6,14 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use tracing_subscriber::EnvFilter;
 
-use super::config::{FileConfig, Threads};
+use super::config::{FileConfig, Threads, is_host_name};
 use crate::client::transport::Identity;
 use crate::edge::ingress::http::{HttpConfig, HttpDoor};
+use crate::edge::ingress::sip::{NAME_DEFAULT, SipConfig, SipDoor, SipListen, SipPeer};
 use crate::edge::placement;
 use crate::edge::run::{Node, NodeConfig, OpenStore, Tuning, prepare_state_folder};
 use crate::edge::store::embedded;
@@ -30,6 +31,10 @@ use crate::wire::frame::decode_fact;
   najda certs dev --dir certs && najda serve --certs certs --state state
   najda serve --listen 0.0.0.0:9990 --certs /etc/najda/certs --state /var/lib/najda --tables /etc/najda/tables
   najda serve --config /etc/najda/najda.toml --http 0.0.0.0:9991
+  najda serve --sip 127.0.0.1:5060 --sip tls:127.0.0.1:5061
+
+Telephony gateways send INVITE to the SIP door and hear 302 with every dispatcher in order. Which gateways are known by address, and
+which want 300, is said in the file; whoever is not listed is answered too.
 
 When the doors are open one line `ready quic=ADDR ...` is printed. SIGHUP reads tables and tokens again: a set with defects is \
 refused and the old one keeps serving. SIGTERM and Ctrl-C drain: clients are told to come back, the journal is written, then it ends.
@@ -44,6 +49,13 @@ pub struct ServeArgs {
     /// TCP address of apps, ops and metrics (HTTP over TLS); without it that door stays shut.
     #[arg(long, value_name = "ADDR")]
     http: Option<SocketAddr>,
+    /// Address of telephony gateways, as often as needed: HOST:PORT for UDP and TCP, or udp:, tcp: or tls: before it; without it that
+    /// door stays shut.
+    #[arg(long, value_name = "[udp:|tcp:|tls:]ADDR")]
+    sip: Vec<SipListen>,
+    /// Who we are in SIP and LoST answers, a host name [default: najda.internal].
+    #[arg(long, value_name = "NAME", value_parser = host_name)]
+    name: Option<String>,
     /// Folder with ca.pem, server.pem and server.key, and tokens.toml of the HTTP door [default: certs].
     #[arg(long, value_name = "DIR")]
     certs: Option<PathBuf>,
@@ -68,10 +80,23 @@ pub(super) const CERTS: &str = "certs";
 pub(super) const STATE: &str = "state";
 const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9_990);
 
+fn host_name(text: &str) -> Result<String, String> {
+    if is_host_name(text) { Ok(text.to_owned()) } else { Err("letters, digits, dots and hyphens".into()) }
+}
+
+struct Sip {
+    listen: Vec<SipListen>,
+    name: String,
+    peers: Vec<SipPeer>,
+    test_uri: Option<String>,
+    workers: Option<usize>,
+}
+
 /// What an engine is run with: flags, then the file, then the defaults.
 struct Settings {
     listen: SocketAddr,
     http: Option<SocketAddr>,
+    sip: Sip,
     certs: PathBuf,
     state: PathBuf,
     tables: Option<PathBuf>,
@@ -85,7 +110,11 @@ impl Settings {
         let file = args.config.as_deref().map(FileConfig::read).transpose()?.unwrap_or_default();
         let wait = args.journal_wait_micros_max.or(file.journal_wait_micros_max);
         let engine = engine::Config { journal_wait_micros_max: wait.unwrap_or(JOURNAL_WAIT_MICROS_MAX), ..engine::Config::default() };
+        let peers = file.sip.gateways().map_err(|(from, why)| anyhow!("the row of [[sip.peers]] with {from:?}: {why}"))?;
+        let listen = if args.sip.is_empty() { file.sip.addresses().map_err(|why| anyhow!(why))? } else { args.sip.clone() };
+        let name = args.name.clone().or(file.name).unwrap_or_else(|| NAME_DEFAULT.to_owned());
         Ok(Self {
+            sip: Sip { listen, name, peers, test_uri: file.sip.test_uri, workers: file.sip.workers },
             listen: args.listen.or(file.listen).unwrap_or(LISTEN),
             http: args.http.or(file.http),
             certs: args.certs.clone().or(file.certs).unwrap_or_else(|| CERTS.into()),
@@ -120,7 +149,7 @@ pub fn run(args: &ServeArgs) -> Result<ExitCode> {
 }
 
 async fn serve(settings: Settings) -> Result<ExitCode> {
-    let Settings { listen, http, certs, state, tables, engine, tuning, threads } = settings;
+    let Settings { listen, http, sip, certs, state, tables, engine, tuning, threads } = settings;
     prepare_state_folder(&state)?;
     let identity = Identity::from_folder(&certs, "server")
         .with_context(|| format!("reading the engine's certificate; `najda certs dev --dir {}` makes one", certs.display()))?;
@@ -131,6 +160,7 @@ async fn serve(settings: Settings) -> Result<ExitCode> {
     let (open, journal_cores) = (open_embedded(&state), threads.journal_cores);
     let open: OpenStore = Box::new(move |listener| placement::started_on(&journal_cores, || open(listener)));
     let node = Node::start_with(config, loaded.tables, &loaded.bytes, open, tuning)?;
+    let sip = open_sip(sip, &identity, &state, journal_wait, &node).await?;
     let http = match http {
         Some(listen) => {
             let config = HttpConfig::new(listen, identity, certs.join(TOKENS_FILE), state);
@@ -140,7 +170,12 @@ async fn serve(settings: Settings) -> Result<ExitCode> {
     };
     // What was published earlier may serve instead of what was read.
     let (started, version) = (node.started(), node.core().snapshot().tables.version);
-    let addr = http.as_ref().map_or(String::new(), |door| format!(" http={}", door.local_addr()));
+    let mut addr = http.as_ref().map_or(String::new(), |door| format!(" http={}", door.local_addr()));
+    if let Some(door) = &sip {
+        let addrs: Vec<String> = door.local_addrs().iter().map(|(transport, addr)| format!("{}:{addr}", transport.word())).collect();
+        addr.push_str(&format!(" sip={}", addrs.join(",")));
+        http.iter().for_each(|http| http.tell_of_sip(door.shared_counters()));
+    }
     println!(
         "ready quic={}{addr} tables={version} facts={} live={} read_ms={}",
         node.addr(),
@@ -150,12 +185,28 @@ async fn serve(settings: Settings) -> Result<ExitCode> {
     );
     until_told(&node, http.as_ref(), tables.as_deref()).await?;
     tracing::info!("draining");
+    // Gateways look every few seconds or minutes: the sooner they hear of it, the more of them go elsewhere in time.
+    sip.iter().for_each(SipDoor::drain);
     // Its promises come from the engine, so this door closes first.
     if let Some(door) = http {
         door.shutdown().await;
     }
+    if let Some(door) = sip {
+        door.shutdown().await;
+    }
     node.shutdown().await;
     Ok(ExitCode::SUCCESS)
+}
+
+async fn open_sip(sip: Sip, identity: &Identity, state: &Path, journal_wait: Duration, node: &Node) -> Result<Option<SipDoor>> {
+    let Sip { listen, name, peers, test_uri, workers } = sip;
+    if listen.is_empty() {
+        return Ok(None);
+    }
+    let mut config = SipConfig::new(listen, identity.clone(), state.to_owned());
+    config.workers = workers.unwrap_or(config.workers);
+    let config = SipConfig { name: name.into(), peers, test_uri: test_uri.map(Into::into), journal_wait, ..config };
+    Ok(Some(SipDoor::start(config, node).await?))
 }
 
 /// The embedded store in a folder, with its searchable rows.

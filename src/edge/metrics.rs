@@ -379,12 +379,14 @@ fn doors(text: &mut Text, scrape: &Scrape<'_>) {
     text.counter("najda_sessions_opened", "Sessions opened since the start.", scrape.sessions_opened);
     text.counter("najda_sessions_slow_closed", "Sessions closed because they read too slowly.", scrape.sessions_slow_closed);
     type Read = fn(&DoorCounters) -> &AtomicU64;
-    let rows: [(&str, &str, Read); 11] = [
+    let rows: [(&str, &str, Read); 13] = [
         ("contacts", "Contacts decided and answered.", |door| &door.contacts),
         ("contacts_cut", "Contacts whose evidence was cut.", |door| &door.contacts_cut),
         ("last_resorts", "Contacts answered by the last resort.", |door| &door.last_resorts),
         ("malformed", "Messages that could not be read.", |door| &door.malformed),
         ("malformed_closed", "Sessions closed because their bytes made no sense.", |door| &door.malformed_closed),
+        ("repeated", "Messages that came again and were answered as before.", |door| &door.repeated),
+        ("inputs_lost", "Inputs the engine did not take in time; anything but zero is an alarm.", |door| &door.inputs_lost),
         ("resubmitted", "Inputs that found the engine's queue full and were kept.", |door| &door.resubmitted),
         ("refused_full", "Callers refused because a bound was reached.", |door| &door.refused_full),
         ("refused_role", "Callers whose certificate or token has no business here.", |door| &door.refused_role),

@@ -111,6 +111,8 @@ pub struct Node {
 /// What the journal held when the engine started.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Started {
+    /// The newest entry then.
+    pub seq: u64,
     /// Facts the journal ever held.
     pub facts: u64,
     pub live_contacts: usize,
@@ -176,6 +178,7 @@ impl Node {
         let read = |kept: &Arc<[u8]>| decode_fact(kept).ok();
         let engine = Engine::resume(config.engine.clone(), &rooms_of(&tables), &follower.past, read, claim.next_seq - 1, now);
         let started = Started {
+            seq: claim.next_seq - 1,
             facts: head.fact_count,
             live_contacts: engine.live_contacts(),
             read: began.elapsed(),

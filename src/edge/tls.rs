@@ -166,6 +166,18 @@ pub fn quic_server(identity: &Identity) -> Result<quinn::ServerConfig, IdentityE
 /// # Errors
 /// As [`quic_server`].
 pub fn http_server(identity: &Identity) -> Result<rustls::ServerConfig, IdentityError> {
+    strangers_too(identity, &[b"http/1.1"])
+}
+
+/// The SIP door's end: as the HTTP door's. Gateways agree on no protocol name.
+///
+/// # Errors
+/// As [`quic_server`].
+pub fn sip_server(identity: &Identity) -> Result<rustls::ServerConfig, IdentityError> {
+    strangers_too(identity, &[])
+}
+
+fn strangers_too(identity: &Identity, protocols: &[&[u8]]) -> Result<rustls::ServerConfig, IdentityError> {
     let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(identity.roots()?), provider())
         .allow_unauthenticated()
         .build()
@@ -175,7 +187,7 @@ pub fn http_server(identity: &Identity) -> Result<rustls::ServerConfig, Identity
         .with_safe_default_protocol_versions()?
         .with_client_cert_verifier(verifier)
         .with_single_cert(identity.chain.clone(), identity.key.clone_key())?;
-    tls.alpn_protocols = vec![b"http/1.1".to_vec()];
+    tls.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
     tls.max_early_data_size = 0;
     tls.send_tls13_tickets = 0;
     tls.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});

@@ -32,10 +32,7 @@ pub fn read(bytes: &[u8], now: Timestamp) -> Reading {
     let mut reading = Reading::new(Kind::Sip, Outcome::Routed);
     let mut notes = Notes::default();
     match Request::read(bytes, &mut notes) {
-        Ok(request) => {
-            reading.notes = notes;
-            fill(&mut reading, &request, now);
-        }
+        Ok(request) => return read_request(&request, notes, now),
         Err(NoRequest::Dropped(why)) => {
             reading.notes = notes;
             reading.outcome = Outcome::Dropped { why, status: None };
@@ -46,6 +43,13 @@ pub fn read(bytes: &[u8], now: Timestamp) -> Reading {
             reading.outcome = Outcome::Rejected { status, why };
         }
     }
+    reading
+}
+
+/// Reads a request that was taken apart; `notes` are of that.
+pub fn read_request(request: &Request<'_>, notes: Notes, now: Timestamp) -> Reading {
+    let mut reading = Reading { notes, ..Reading::new(Kind::Sip, Outcome::Routed) };
+    fill(&mut reading, request, now);
     reading
 }
 
@@ -61,6 +65,10 @@ fn fill(reading: &mut Reading, request: &Request<'_>, now: Timestamp) {
     let parts = bodies(reading, request);
     place(reading, request, &parts);
     data(reading, &parts, now);
+    // An alert that is over, on a call: the caller is there all the same.
+    if &*request.method == "INVITE" && matches!(reading.outcome, Outcome::Dropped { .. }) {
+        reading.outcome = Outcome::Routed;
+    }
     reading.policy = policy(request, &parts);
     if reading.outcome == Outcome::Routed {
         reading.outcome = outcome(reading, &request.method);

@@ -7,6 +7,7 @@
 //! - [`reading`]: the messages of telephony, each read into one [`reading::Reading`] and from there into a `Contact`. Formats: [`sip`]
 //!   (with [`call`], [`uri`], [`access`], [`passport`], [`multipart`]), [`pidf_lo`], [`lost`], [`held`], [`aml`], [`msd`], [`cap`];
 //!   [`stated`] and [`xml`] are what the XML formats share, [`reading_json`] is what `najda read` prints.
+//! - [`sip_stream`], [`sip_answer`]: what the SIP door needs beside the reading of a message.
 //!
 //! **Invariant:** domain types derive no format. A layout names every field and its type, so a field added to the domain does not
 //! compile until somebody decides what it is on the wire.
@@ -32,6 +33,8 @@ pub mod pidf_lo;
 pub mod reading;
 pub mod reading_json;
 pub mod sip;
+pub mod sip_answer;
+pub mod sip_stream;
 pub mod stated;
 pub mod uri;
 pub mod xml;

@@ -73,10 +73,23 @@ impl<'a> Request<'a> {
         if bytes.len() > SIP_BYTES_MAX {
             return Err(refused(513, "message_too_long"));
         }
-        let (headers, body) = headers(rest, notes)?;
+        let mut headers = Vec::new();
+        let body = gather(rest, &mut headers, notes)?;
         let mut request = Self { method, uri, headers, body: body.unwrap_or_default() };
         request.check(body.is_some(), notes)?;
         Ok(request)
+    }
+
+    /// What can be read of a request that must be refused, for the refusal to find its way. `None` when nothing can.
+    pub fn salvage(bytes: &'a [u8]) -> Option<Self> {
+        let start = bytes.iter().position(|byte| !matches!(byte, b'\r' | b'\n'))?;
+        let (line, rest) = split_line(bytes.get(start..)?);
+        let method = line.split(|byte| *byte == b' ').next().map(String::from_utf8_lossy)?.to_ascii_uppercase().into();
+        // The bound on headers cuts a message that is refused for it.
+        let mut found = Vec::new();
+        let _ = gather(rest, &mut found, &mut Notes::default());
+        let request = Self { method, uri: Cow::Borrowed(""), headers: found, body: &[] };
+        request.first("via").is_some().then_some(request)
     }
 
     /// What must be there for an answer to find its way, and what the message says of itself.
@@ -185,19 +198,17 @@ fn request_line<'a>(line: &'a [u8], notes: &mut Notes) -> Result<(Box<str>, Cow<
     Ok((upper.into(), text_of(uri)))
 }
 
-/// The headers and, when the empty line after them is there, the body.
-#[allow(clippy::type_complexity, reason = "two halves of one cut, named nowhere else")]
-fn headers<'a>(bytes: &'a [u8], notes: &mut Notes) -> Result<(Vec<Header<'a>>, Option<&'a [u8]>), NoRequest> {
-    let mut found: Vec<Header<'a>> = Vec::new();
+/// Adds the headers to `found`; the answer is the body, when the empty line before it is there.
+fn gather<'a>(bytes: &'a [u8], found: &mut Vec<Header<'a>>, notes: &mut Notes) -> Result<Option<&'a [u8]>, NoRequest> {
     let mut rest = bytes;
     loop {
         if rest.is_empty() {
-            return Ok((found, None));
+            return Ok(None);
         }
         let before = rest;
         let (first, after) = split_line(rest);
         if first.is_empty() {
-            return Ok((found, Some(after)));
+            return Ok(Some(after));
         }
         rest = after;
         let mut length = first.len();
@@ -348,6 +359,20 @@ mod tests {
         assert_eq!(status(&invite(&"Via: x\r\n".repeat(SIP_HEADERS_MAX))), 513);
         assert_eq!(status(&invite("Content-Encoding: gzip\r\n\r\nx")), 415);
         assert_eq!(status(format!("INVITE sip:9@h SIP/2.0\r\n{HEAD}CSeq: 1 BYE\r\n\r\n").as_bytes()), 400);
+    }
+
+    #[test]
+    fn of_a_request_that_is_refused_the_way_back_is_kept() {
+        let many = invite(&"Via: x\r\n".repeat(SIP_HEADERS_MAX));
+        let found = Request::salvage(&many).unwrap();
+        assert_eq!(
+            (&*found.method, found.first("via"), found.first("call-id")),
+            ("INVITE", Some("SIP/2.0/UDP h;branch=z9hG4bK1"), Some("1"))
+        );
+        assert!(Request::salvage(b"INVITE a b SIP/2.0\r\nv: x").is_some_and(|found| found.first("via") == Some("x")));
+        for text in [&b""[..], b"\r\n", b"INVITE sip:a SIP/2.0\r\nFrom: a\r\n\r\n", b"\x16\x03\x01"] {
+            assert!(Request::salvage(text).is_none(), "{text:?}");
+        }
     }
 
     #[test]

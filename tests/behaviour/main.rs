@@ -16,6 +16,7 @@ mod messages;
 mod publish;
 mod repeat;
 mod running;
+mod sip;
 mod stage;
 mod store;
 mod tables_check;

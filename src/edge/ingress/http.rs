@@ -32,7 +32,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -56,8 +56,8 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use self::contacts::Lines;
-use super::{DoorCounters, count};
+use super::lines::Lines;
+use super::{DoorCounters, count, told};
 use crate::client::transport::{Identity, IdentityError};
 use crate::edge::run::{Node, NodeCore};
 use crate::edge::tls::{self, ResetKeyError, Role, RoleError};
@@ -150,6 +150,7 @@ impl HttpDoor {
             core: Arc::clone(node.core()),
             store: Arc::clone(node.store()),
             quic: node.doors().shared_counters(),
+            sip: OnceLock::new(),
             lines: Lines::new(Arc::clone(node.core()), Arc::clone(&counters), draining.clone()),
             id_key: tls::reset_key(&config.state_folder)?,
             tokens: ArcSwap::from_pointee(tokens),
@@ -171,6 +172,12 @@ impl HttpDoor {
 
     pub fn counters(&self) -> &DoorCounters {
         &self.hall.counters
+    }
+
+    /// From now on the metrics tell of the SIP door as well.
+    pub fn tell_of_sip(&self, counters: Arc<DoorCounters>) {
+        // A second door of the kind would be a mistake of the caller; the first stays.
+        let _ = self.hall.sip.set(counters);
     }
 
     /// Reads the tokens again; on an error the old ones stay.
@@ -197,6 +204,7 @@ struct Hall {
     core: Arc<NodeCore>,
     store: Arc<dyn Store>,
     quic: Arc<DoorCounters>,
+    sip: OnceLock<Arc<DoorCounters>>,
     counters: Arc<DoorCounters>,
     config: HttpConfig,
     lines: Lines,
@@ -244,12 +252,6 @@ async fn accept(listener: TcpListener, acceptor: TlsAcceptor, hall: Arc<Hall>) {
     }
     drop(listener);
     while guests.join_next().await.is_some() {}
-}
-
-/// Waits until the door drains.
-async fn told(draining: &mut watch::Receiver<bool>) {
-    // An error means that the door is gone, which is the same news.
-    let _ = draining.wait_for(|draining| *draining).await;
 }
 
 async fn guest(

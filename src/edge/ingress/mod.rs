@@ -4,7 +4,9 @@
 //! so that no queue stands between a caller and the answer.
 
 pub mod http;
+mod lines;
 pub mod quic;
+pub mod sip;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -57,6 +59,10 @@ pub struct DoorCounters {
     pub malformed: CachePadded<AtomicU64>,
     /// Sessions closed because their bytes were no frames.
     pub malformed_closed: CachePadded<AtomicU64>,
+    /// Messages that came again and were answered as before.
+    pub repeated: CachePadded<AtomicU64>,
+    /// Inputs that found the engine's queue full, and no room to wait.
+    pub inputs_lost: CachePadded<AtomicU64>,
     /// Inputs that found the engine's queue full and were kept.
     pub resubmitted: CachePadded<AtomicU64>,
     /// Connections refused because the sessions are at their bound.
@@ -69,6 +75,12 @@ pub struct DoorCounters {
     pub sessions_broken: CachePadded<AtomicU64>,
     /// Messages of ours that could not be encoded.
     pub unsendable: CachePadded<AtomicU64>,
+}
+
+/// Waits until a door drains.
+async fn told(draining: &mut tokio::sync::watch::Receiver<bool>) {
+    // An error means that the door is gone, which is the same news.
+    let _ = draining.wait_for(|draining| *draining).await;
 }
 
 pub(super) fn count(counter: &AtomicU64) {

@@ -28,7 +28,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::{Core, Desk, DoorCounters, GatewayDesk, count};
+use super::{Core, Desk, DoorCounters, GatewayDesk, count, told};
 use crate::client::transport::{ALPN_CONSOLE, ALPN_GATEWAY, CloseCode, Identity, IdentityError};
 use crate::edge::clock::Clock;
 use crate::edge::console::server::ConsoleDesk;
@@ -199,12 +199,6 @@ async fn accept(endpoint: Endpoint, hall: Arc<Hall>, places: Arc<Semaphore>) {
         }
     }
     while guests.join_next().await.is_some() {}
-}
-
-/// Waits until the doors drain.
-async fn told(draining: &mut watch::Receiver<bool>) {
-    // An error means that the doors are gone, which is the same news.
-    let _ = draining.wait_for(|draining| *draining).await;
 }
 
 /// Cheapest test first: nothing is kept for an address that has not answered.

@@ -8,26 +8,21 @@
 //! bits, equal contact, across restarts too.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{Request, StatusCode};
 use axum::response::Response;
-use dashmap::DashMap;
 use ring::hmac;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
-use tokio::time::{sleep, timeout};
+use tokio::sync::OwnedSemaphorePermit;
 
-use super::{Hall, HttpGateway, json, read_body, refused, told};
+use super::{Hall, HttpGateway, json, read_body, refused};
 use crate::contact::{Contact, Door};
-use crate::deliver::GatewayHears;
-use crate::edge::ingress::{Core, Decided, DoorCounters, GatewayDesk, count};
-use crate::edge::run::NodeCore;
+use crate::edge::ingress::lines::{Line, id_with, insist};
+use crate::edge::ingress::{Core, Decided, GatewayDesk, count};
 use crate::engine::Input;
-use crate::limits::{HTTP_BODY_BYTES_MAX, HTTP_GATEWAYS_MAX, RESUBMIT_MICROS, WRITE_BATCH_MAX};
-use crate::units::{ContactId, Name, Timestamp};
+use crate::limits::HTTP_BODY_BYTES_MAX;
+use crate::units::{ContactId, Timestamp};
 use crate::wire::contact_json::read_contact_at;
 use crate::wire::decision_json::DecisionJson;
 use crate::wire::http::ContactAnswer;
@@ -112,31 +107,10 @@ impl Hall {
     }
 }
 
-async fn insist(core: &NodeCore, mut input: Input) {
-    while let Err(back) = core.submit(input) {
-        input = back;
-        sleep(Duration::from_micros(RESUBMIT_MICROS)).await;
-    }
-}
-
 // --- the id that knows its content ---
 
-/// The bits of an id below its time.
-const CONTENT_BITS: u128 = (1 << 80) - 1;
-
-/// A UUID version 7 whose random bits are a keyed digest of what was sent.
-///
-/// # Source
-/// RFC 9562, 5.7: any bits that make the id unique may stand there. Two contacts of one millisecond with equal bits are one contact.
 fn id_of(contact: &Contact, key: &hmac::Key, now: Timestamp) -> ContactId {
-    let digest = hmac::sign(key, &content_of(contact));
-    let mut bits = [0; 10];
-    bits.iter_mut().zip(digest.as_ref()).for_each(|(bit, byte)| *bit = *byte);
-    ContactId(uuid::Builder::from_unix_timestamp_millis(now.unix_micros / 1_000, &bits).into_uuid().as_u128())
-}
-
-fn is_same(one: ContactId, other: ContactId) -> bool {
-    one.0 & CONTENT_BITS == other.0 & CONTENT_BITS
+    id_with(hmac::sign(key, &content_of(contact)).as_ref(), now)
 }
 
 /// Everything the sender said.
@@ -148,157 +122,12 @@ fn content_of(contact: &Contact) -> Vec<u8> {
     format!("{said:?}").into_bytes()
 }
 
-// --- sessions with the engine ---
-
-/// One session for each gateway that speaks HTTP.
-pub(super) struct Lines {
-    core: Arc<NodeCore>,
-    counters: Arc<DoorCounters>,
-    draining: watch::Sender<bool>,
-    by_name: DashMap<Name, Arc<Line>>,
-    begun: AtomicUsize,
-    running: watch::Sender<usize>,
-}
-
-impl Lines {
-    pub(super) fn new(core: Arc<NodeCore>, counters: Arc<DoorCounters>, draining: watch::Sender<bool>) -> Self {
-        Self { core, counters, draining, by_name: DashMap::new(), begun: AtomicUsize::new(0), running: watch::Sender::new(0) }
-    }
-
-    /// The line of a gateway, opened when it is new. `None` beyond the bound, or while the door drains: then no promise is heard,
-    /// and none is made.
-    fn line(&self, gateway: Name) -> Option<Arc<Line>> {
-        if let Some(line) = self.by_name.get(&gateway).map(|line| Arc::clone(&line)) {
-            return Some(line);
-        }
-        if self.begun.load(Ordering::Relaxed) >= HTTP_GATEWAYS_MAX || *self.draining.borrow() {
-            return None;
-        }
-        let fresh = Arc::new(Line::default());
-        let line = Arc::clone(&self.by_name.entry(gateway).or_insert_with(|| Arc::clone(&fresh)));
-        if Arc::ptr_eq(&line, &fresh) {
-            self.begun.fetch_add(1, Ordering::Relaxed);
-            self.running.send_modify(|running| *running += 1);
-            let (core, counters, draining, running) =
-                (Arc::clone(&self.core), Arc::clone(&self.counters), self.draining.subscribe(), self.running.clone());
-            tokio::spawn(async move {
-                attend(gateway, fresh, &core, &counters, draining).await;
-                running.send_modify(|running| *running -= 1);
-            });
-        }
-        Some(line)
-    }
-
-    /// Waits until every session has said goodbye.
-    pub(super) async fn ended(&self) {
-        let mut running = self.running.subscribe();
-        let _ = timeout(Duration::from_secs(1), running.wait_for(|running| *running == 0)).await;
-    }
-}
-
-/// How long a session that the engine closed stays closed.
-const REOPEN: Duration = Duration::from_millis(200);
-
-/// Keeps a gateway's session open and hands out what the engine says.
-async fn attend(gateway: Name, line: Arc<Line>, core: &NodeCore, counters: &DoorCounters, mut draining: watch::Receiver<bool>) {
-    let mut heard = Vec::with_capacity(WRITE_BATCH_MAX);
-    loop {
-        let mut outbox = core.registry.open::<GatewayHears>();
-        let session = outbox.session();
-        insist(core, Input::GatewayOpened { session, gateway }).await;
-        let drained = loop {
-            tokio::select! {
-                received = outbox.receive_many(&mut heard, WRITE_BATCH_MAX) => {
-                    if received == 0 {
-                        break false;
-                    }
-                    heard.drain(..).for_each(|hears| line.hear(&hears));
-                }
-                () = told(&mut draining) => break true,
-            }
-        };
-        insist(core, Input::SessionClosed { session }).await;
-        if drained {
-            return;
-        }
-        count(&counters.sessions_broken);
-        sleep(REOPEN).await;
-    }
-}
-
-/// The requests of one gateway that wait for the journal.
-#[derive(Debug, Default)]
-struct Line {
-    waiting: DashMap<Box<str>, Vec<Ear>>,
-    numbers: AtomicU64,
-}
-
-#[derive(Debug)]
-struct Ear {
-    number: u64,
-    contact: ContactId,
-    /// The id under which the journal holds it; `None` when it is late.
-    tell: mpsc::Sender<Option<ContactId>>,
-}
-
-impl Line {
-    fn wait(line: Arc<Self>, gateway_ref: &str, contact: ContactId) -> Waiting {
-        let (tell, told) = mpsc::channel(1);
-        let number = line.numbers.fetch_add(1, Ordering::Relaxed);
-        line.waiting.entry(gateway_ref.into()).or_default().push(Ear { number, contact, tell });
-        Waiting { line, gateway_ref: gateway_ref.into(), number, told }
-    }
-
-    fn hear(&self, hears: &GatewayHears) {
-        let (key, contact, known_as) = match hears {
-            GatewayHears::Durable { key, contact } => (key, *contact, Some(*contact)),
-            GatewayHears::Overdue { key, contact } => (key, *contact, None),
-            GatewayHears::Accepted { .. }
-            | GatewayHears::Ended { .. }
-            | GatewayHears::Moved { .. }
-            | GatewayHears::Refused { .. }
-            | GatewayHears::Targets { .. } => return,
-        };
-        let woken: Vec<Ear> = match self.waiting.get_mut(&*key.gateway_ref) {
-            Some(mut ears) => ears.extract_if(.., |ear| is_same(ear.contact, contact)).collect(),
-            None => return,
-        };
-        for ear in woken {
-            // Who has stopped waiting has its answer.
-            let _ = ear.tell.try_send(known_as);
-        }
-    }
-}
-
-/// A request that waits. Dropping it takes it off the list.
-#[derive(Debug)]
-struct Waiting {
-    line: Arc<Line>,
-    gateway_ref: Box<str>,
-    number: u64,
-    told: mpsc::Receiver<Option<ContactId>>,
-}
-
-impl Waiting {
-    /// The id under which the journal holds it, when it does in time.
-    async fn heard(mut self, wait: Duration) -> Option<ContactId> {
-        timeout(wait, self.told.recv()).await.ok()??
-    }
-}
-
-impl Drop for Waiting {
-    fn drop(&mut self) {
-        if let Some(mut ears) = self.line.waiting.get_mut(&self.gateway_ref) {
-            ears.retain(|ear| ear.number != self.number);
-        }
-        self.line.waiting.remove_if(&self.gateway_ref, |_, ears| ears.is_empty());
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::contact::{ContactKey, Signal};
+    use crate::edge::ingress::lines::is_same;
+    use crate::units::Name;
 
     fn contact(gateway_ref: &str, words: &str) -> Contact {
         let key = ContactKey { gateway: Name::new("http/app").unwrap(), gateway_ref: gateway_ref.into() };
@@ -323,27 +152,5 @@ mod tests {
         }
         let strangers = hmac::Key::new(hmac::HMAC_SHA256, b"another key");
         assert!(!is_same(one, id_of(&contact("a", "fire"), &strangers, early)), "without the key nobody can guess content from an id");
-    }
-
-    #[tokio::test]
-    async fn a_promise_about_another_contact_under_the_same_reference_wakes_nobody_else() {
-        let line = Arc::new(Line::default());
-        let now = Timestamp::from_secs(1);
-        let (mine, other) = (id_of(&contact("a", "fire"), &key(), now), id_of(&contact("a", "smoke"), &key(), now));
-        let first = Line::wait(Arc::clone(&line), "a", mine);
-        let second = Line::wait(Arc::clone(&line), "a", other);
-        let before = id_of(&contact("a", "fire"), &key(), Timestamp::from_secs(0));
-        line.hear(&GatewayHears::Durable { key: contact("a", "").key, contact: before });
-        assert_eq!(first.heard(Duration::from_secs(5)).await, Some(before));
-        assert_eq!(second.heard(Duration::ZERO).await, None);
-        assert!(line.waiting.is_empty(), "who stops waiting is off the list");
-    }
-
-    #[tokio::test]
-    async fn who_is_told_that_the_journal_is_late_waits_no_longer() {
-        let line = Arc::new(Line::default());
-        let waiting = Line::wait(Arc::clone(&line), "a", ContactId(1));
-        line.hear(&GatewayHears::Overdue { key: contact("a", "").key, contact: ContactId(1) });
-        assert_eq!(waiting.heard(Duration::from_secs(60)).await, None);
     }
 }

@@ -187,12 +187,14 @@ pub(super) async fn metrics(State(hall): State<Arc<Hall>>, request: Request<Body
         return answer;
     }
     let (core, snapshot) = (&hall.core, hall.core.snapshot());
+    let mut doors = vec![("http", &*hall.counters), ("quic", &*hall.quic)];
+    doors.extend(hall.sip.get().map(|sip| ("sip", &**sip)));
     let text = metrics::openmetrics(&Scrape {
         figures: &core.figures.load_full(),
         health: &hall.store.health(),
         stages: &core.stages,
         snapshot: &snapshot,
-        doors: &[("http", &hall.counters), ("quic", &hall.quic)],
+        doors: &doors,
         sessions_open: core.registry.open_count(),
         sessions_opened: core.registry.opened_count(),
         sessions_slow_closed: core.registry.slow_closed_count(),

@@ -1,0 +1,376 @@
+//! What a request means, and what it hears.
+
+use std::borrow::Cow;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use ring::hmac;
+
+use super::answers::{Attempt, Call};
+use super::peers::Peer;
+use super::{GATEWAY, Hall};
+use crate::contact::{Contact, ContactKey, Door, Oddity, Signal};
+use crate::deliver::{Evidence, HangUp};
+use crate::edge::ingress::lines::{Line, Waiting, content_bits, id_with};
+use crate::edge::ingress::{Core, Decided, count};
+use crate::engine::Input;
+use crate::limits::IDENTITY_BYTES_MAX;
+use crate::units::{Name, Timestamp};
+use crate::wire::call::read_request;
+use crate::wire::notes::{Notes, cut};
+use crate::wire::reading::{Outcome, Reading, Receipt};
+use crate::wire::sip::{NoRequest, Request};
+use crate::wire::sip_answer::{self as write, Answer};
+use crate::wire::uri::{address, parameter};
+
+/// An answer, and where it goes when the request was a datagram.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub to: SocketAddr,
+    pub what: What,
+}
+
+#[derive(Debug)]
+pub(super) enum What {
+    Now(Vec<u8>),
+    Soon(Soon),
+}
+
+/// An answer that waits for the journal.
+#[derive(Debug)]
+pub(super) struct Soon {
+    waiting: Option<Waiting>,
+    call: Arc<Call>,
+    durable: Vec<u8>,
+    not_yet: Vec<u8>,
+}
+
+impl Soon {
+    pub async fn answer(self, hall: &Hall) -> Vec<u8> {
+        let known_as = match self.waiting {
+            // The engine says `Overdue` after its own wait; the second one is for a queue that is full.
+            Some(waiting) => waiting.heard(hall.config.journal_wait * 2).await,
+            None => None,
+        };
+        if known_as.is_none() {
+            return self.not_yet;
+        }
+        self.call.set_durable();
+        self.durable
+    }
+}
+
+/// A call by what stays the same in all its requests.
+struct Identity {
+    /// Its contact's reference: the Call-ID as far as there is room, and a digest.
+    reference: Box<str>,
+    digest: hmac::Tag,
+    cseq: u32,
+}
+
+/// What a reference is for: a text and a call with one Call-ID are two contacts.
+#[derive(Clone, Copy)]
+enum Sort {
+    Call,
+    Message,
+}
+
+impl Hall {
+    /// Hears one message. `None` is silence.
+    pub(super) fn hear(&self, bytes: &[u8], peer: &Peer) -> Option<Reply> {
+        let heard = catch_unwind(AssertUnwindSafe(|| self.hear_calmly(bytes, peer)));
+        heard.unwrap_or_else(|_| {
+            count(&self.counters.last_resorts);
+            tracing::error!(source = %peer.source, "reading a message panicked; the last resort answers");
+            catch_unwind(AssertUnwindSafe(|| self.unread(bytes, peer))).unwrap_or_default()
+        })
+    }
+
+    fn hear_calmly(&self, bytes: &[u8], peer: &Peer) -> Option<Reply> {
+        let mut notes = Notes::default();
+        match Request::read(bytes, &mut notes) {
+            Ok(request) => self.request(&request, notes, peer),
+            Err(NoRequest::Dropped(_)) => None,
+            Err(NoRequest::Refused { status, why }) => {
+                count(&self.counters.malformed);
+                let request = Request::salvage(bytes).filter(|request| &*request.method != "ACK")?;
+                Some(self.answer(&request, peer, status, &write::remark(&self.config.name, why)))
+            }
+        }
+    }
+
+    /// A message that cannot even be read without a defect of ours: if it is a call, the room that answers when nothing is known.
+    fn unread(&self, bytes: &[u8], peer: &Peer) -> Option<Reply> {
+        let request = Request::salvage(bytes).filter(|request| &*request.method == "INVITE")?;
+        let now = self.core.clock.now();
+        let identity = self.identity(&request, Sort::Call);
+        let mut contact = Contact::new(id_with(identity.digest.as_ref(), now), key(&identity), now, Door::SipVoice);
+        contact.trunk = peer.trunk;
+        contact.load_test = peer.load_test;
+        let decided = self.core.last_resort(&contact);
+        let call = self.begin(contact, decided, &identity, now);
+        Some(self.redirect(&request, peer, &call, 0, &identity))
+    }
+
+    fn request(&self, request: &Request<'_>, notes: Notes, peer: &Peer) -> Option<Reply> {
+        match &*request.method {
+            "ACK" => None,
+            "OPTIONS" => Some(self.options(request, peer)),
+            "INVITE" if to_tag(request).is_none() => Some(self.invite(request, notes, peer)),
+            "CANCEL" | "BYE" => Some(self.gone(request, peer)),
+            "INFO" | "MESSAGE" => Some(self.said(request, notes, peer)),
+            _ => Some(self.refusal(request, &read_request(request, notes, self.core.clock.now()), peer)),
+        }
+    }
+
+    /// Of what every answer is made.
+    fn answer(&self, request: &Request<'_>, peer: &Peer, status: u16, more: &str) -> Reply {
+        let tag = hex(self.sign(request, "to").as_ref(), 8);
+        let bytes = Answer { status, request, source: peer.source, to_tag: &tag }.write(more);
+        Reply { to: write::datagram_return(request, peer.source), what: What::Now(bytes) }
+    }
+
+    /// # Source
+    /// RFC 3261, 11. Touches nothing that a call uses.
+    pub(super) fn options(&self, request: &Request<'_>, peer: &Peer) -> Reply {
+        if *self.draining.borrow() {
+            return self.answer(request, peer, 503, "Retry-After: 5\r\n");
+        }
+        self.answer(request, peer, 200, &[write::ALLOW, write::ACCEPT, write::SUPPORTED].concat())
+    }
+
+    fn refusal(&self, request: &Request<'_>, reading: &Reading, peer: &Peer) -> Reply {
+        let (status, why) = match reading.outcome {
+            Outcome::Rejected { status, why } => (status, why),
+            Outcome::Answered { status } => (status, ""),
+            Outcome::Dropped { why, status } => (status.unwrap_or(200), why),
+            Outcome::Routed => (501, "method_unknown"),
+        };
+        let mut more = if why.is_empty() { String::new() } else { write::remark(&self.config.name, why) };
+        if matches!(status, 405 | 501) {
+            more.push_str(write::ALLOW);
+        }
+        self.answer(request, peer, status, &more)
+    }
+
+    // --- calls ---
+
+    fn invite(&self, request: &Request<'_>, notes: Notes, peer: &Peer) -> Reply {
+        let now = self.core.clock.now();
+        let identity = self.identity(request, Sort::Call);
+        match self.answers.attempt(&identity.reference, identity.cseq, now) {
+            Attempt::Again(call, first) => {
+                count(&self.counters.repeated);
+                self.redirect(request, peer, &call, first, &identity)
+            }
+            Attempt::Next { call, first, failed } => {
+                if let Some((session, dispatcher)) = self.line.session().zip(failed) {
+                    self.tell(Input::TargetFailed { session, key: call.key.clone(), dispatcher });
+                }
+                // It may know more now than at the first attempt; what is known already changes nothing.
+                let reading = read_request(request, notes, now);
+                if let Some(contact) = self.contact(&reading, &identity, peer, now) {
+                    self.tell_evidence(&call.key, evidence_of(contact, false));
+                }
+                self.redirect(request, peer, &call, first, &identity)
+            }
+            Attempt::Unknown => {
+                let reading = read_request(request, notes, now);
+                let Some(contact) = self.contact(&reading, &identity, peer, now) else {
+                    return self.refusal(request, &reading, peer);
+                };
+                let decided = self.desk.decide(&contact, now);
+                let call = self.begin(contact, decided, &identity, now);
+                self.redirect(request, peer, &call, 0, &identity)
+            }
+        }
+    }
+
+    /// The contact in a request that is routed.
+    fn contact(&self, reading: &Reading, identity: &Identity, peer: &Peer, now: Timestamp) -> Option<Contact> {
+        let id = id_with(identity.digest.as_ref(), now);
+        let mut contact = reading.contact(Receipt { id, gateway: Name::of_word(GATEWAY), trunk: peer.trunk, received: now })?;
+        contact.key = key(identity);
+        contact.load_test = peer.load_test;
+        Some(contact)
+    }
+
+    /// Keeps the answer and tells the engine of the contact, unless another copy of the request was quicker.
+    fn begin(&self, contact: Contact, decided: Decided, identity: &Identity, now: Timestamp) -> Arc<Call> {
+        let decision = Arc::clone(&decided.decision);
+        let call = Arc::new(Call::new(contact.id, contact.key.clone(), decided));
+        let (call, is_ours) = self.answers.keep(&identity.reference, Some(identity.cseq), call, now);
+        if is_ours {
+            count(&self.counters.contacts);
+            if !contact.oddities.is_empty() {
+                count(&self.counters.contacts_cut);
+            }
+            // The engine is woken while the answer is on its way; it has a thread of its own and the answer does not wait for it.
+            self.tell(Input::Arrived { session: self.line.session(), contact: Arc::new(contact), decision, handed_back: false });
+        } else {
+            count(&self.counters.repeated);
+        }
+        call
+    }
+
+    fn redirect(&self, request: &Request<'_>, peer: &Peer, call: &Call, first: usize, identity: &Identity) -> Reply {
+        let Decided { decision, targets } = &call.decided;
+        let mut more = String::with_capacity(768);
+        let mut status = if peer.lrf { 300 } else { 302 };
+        if targets.is_empty() {
+            // Only a test names nobody (RFC 6881, 17).
+            match &self.config.test_uri {
+                Some(uri) => more.push_str(&format!("Contact: <{uri}>;q=1.0\r\n")),
+                None => status = 404,
+            }
+        } else {
+            more.push_str(&write::contacts(targets, first));
+        }
+        more.push_str(&write::call_info(request, &self.config.name, &format!("{:020x}", content_bits(call.id))));
+        more.push_str(&write::warning(&self.config.name, decision));
+        more.push_str(&write::history(request));
+        if decision.discrepancies.iter().any(|code| code.as_str() == "bad_location") {
+            more.push_str(write::PLACE_UNREADABLE);
+        }
+        let tag = hex(identity.digest.as_ref().get(16..).unwrap_or_default(), 8);
+        let bytes = Answer { status, request, source: peer.source, to_tag: &tag }.write(&more);
+        Reply { to: write::datagram_return(request, peer.source), what: What::Now(bytes) }
+    }
+
+    /// The caller is gone, or somebody tidies up: where nobody has taken the call that makes a callback.
+    fn gone(&self, request: &Request<'_>, peer: &Peer) -> Reply {
+        let identity = self.identity(request, Sort::Call);
+        let known = self.answers.find(&identity.reference, self.core.clock.now()).is_some();
+        // Answers are kept for half a minute, the engine knows a call as long as it lives.
+        let is_over = known || &*request.method == "BYE";
+        if let Some(session) = self.line.session().filter(|_| is_over && !answered_elsewhere(request)) {
+            self.tell(Input::HungUp { session, key: key(&identity), why: HangUp::Caller });
+        }
+        self.answer(request, peer, if known { 200 } else { 481 }, "")
+    }
+
+    // --- words and data ---
+
+    /// A text, an alert, or data of a car: evidence about a call that is known, else a contact of its own.
+    fn said(&self, request: &Request<'_>, notes: Notes, peer: &Peer) -> Reply {
+        let now = self.core.clock.now();
+        let reading = read_request(request, notes, now);
+        if reading.outcome != Outcome::Routed {
+            return self.refusal(request, &reading, peer);
+        }
+        let (about, own) = (self.identity(request, Sort::Call), self.identity(request, Sort::Message));
+        if let Some(call) = self.answers.find(&about.reference, now) {
+            let evidence = self.contact(&reading, &about, peer, now).map(|contact| evidence_of(contact, reading.in_dialog));
+            self.tell_evidence(&call.key, evidence.unwrap_or_default());
+            return self.answer(request, peer, 200, "");
+        }
+        let says_something = reading.msd.is_some() || reading.cap.is_some() || reading.has_place() || reading.text.is_some();
+        if !says_something && &*request.method == "INFO" {
+            // Keys and timers of somebody's call: nothing in it is for us.
+            return self.answer(request, peer, 481, "");
+        }
+        let call = match self.answers.attempt(&own.reference, own.cseq, now) {
+            Attempt::Again(call, _) => {
+                count(&self.counters.repeated);
+                return self.answer(request, peer, if call.is_durable() { 200 } else { 202 }, &self.identifiers(request, &call));
+            }
+            Attempt::Next { call, .. } => {
+                let evidence = self.contact(&reading, &own, peer, now).map(|contact| evidence_of(contact, reading.in_dialog));
+                self.tell_evidence(&call.key, evidence.unwrap_or_default());
+                return self.answer(request, peer, if call.is_durable() { 200 } else { 202 }, &self.identifiers(request, &call));
+            }
+            Attempt::Unknown => {
+                let Some(contact) = self.contact(&reading, &own, peer, now) else { return self.refusal(request, &reading, peer) };
+                let decided = self.desk.decide(&contact, now);
+                let waiting = Line::wait(Arc::clone(&self.line), &own.reference, contact.id);
+                (self.begin(contact, decided, &own, now), waiting)
+            }
+        };
+        let (call, waiting) = call;
+        let mut more = self.identifiers(request, &call);
+        more.push_str(&write::warning(&self.config.name, &call.decided.decision));
+        let answer = |status| match self.answer(request, peer, status, &more).what {
+            What::Now(bytes) => bytes,
+            What::Soon(_) => Vec::new(),
+        };
+        let soon = Soon { waiting: Some(waiting), durable: answer(200), not_yet: answer(202), call };
+        Reply { to: write::datagram_return(request, peer.source), what: What::Soon(soon) }
+    }
+
+    fn identifiers(&self, request: &Request<'_>, call: &Call) -> String {
+        write::call_info(request, &self.config.name, &format!("{:020x}", content_bits(call.id)))
+    }
+
+    fn tell_evidence(&self, key: &ContactKey, evidence: Evidence) {
+        if evidence != Evidence::default() {
+            self.tell(Input::Evidence { session: None, key: key.clone(), evidence });
+        }
+    }
+
+    // --- who is who ---
+
+    fn identity(&self, request: &Request<'_>, sort: Sort) -> Identity {
+        let word = match sort {
+            Sort::Call => "call",
+            Sort::Message => "message",
+        };
+        let digest = self.sign(request, word);
+        let call_id = request.first("call-id").unwrap_or_default().trim();
+        // So short that nobody guesses it is not needed here: whoever knows the Call-ID may speak of the call.
+        let (room, digits) =
+            if call_id.len() <= IDENTITY_BYTES_MAX - 9 { (IDENTITY_BYTES_MAX - 9, 4) } else { (IDENTITY_BYTES_MAX - 21, 10) };
+        let reference = format!("{}~{}", cut(&printable(call_id), room), hex(digest.as_ref(), digits)).into();
+        let cseq = request.first("cseq").and_then(|cseq| cseq.split_ascii_whitespace().next()?.parse().ok()).unwrap_or(0);
+        Identity { reference, digest, cseq }
+    }
+
+    /// A keyed digest of what makes requests one call: the same after a restart, and for nobody to foresee.
+    fn sign(&self, request: &Request<'_>, word: &str) -> hmac::Tag {
+        let from_tag = request.first("from").and_then(|from| parameter(address(from).1, "tag")).unwrap_or_default();
+        let mut context = hmac::Context::with_key(&self.key);
+        for part in ["sip", word, request.first("call-id").unwrap_or_default().trim(), from_tag] {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part.as_bytes());
+        }
+        context.sign()
+    }
+}
+
+fn key(identity: &Identity) -> ContactKey {
+    ContactKey { gateway: Name::of_word(GATEWAY), gateway_ref: identity.reference.clone() }
+}
+
+fn to_tag<'r>(request: &'r Request<'_>) -> Option<&'r str> {
+    request.first("to").and_then(|to| parameter(address(to).1, "tag"))
+}
+
+/// A Call-ID may hold anything; a reference is shown to people.
+fn printable(text: &str) -> Cow<'_, str> {
+    if text.chars().any(|c| c.is_control()) {
+        return text.chars().map(|c| if c.is_control() { '?' } else { c }).collect::<String>().into();
+    }
+    text.into()
+}
+
+fn hex(bytes: &[u8], count: usize) -> String {
+    bytes.iter().take(count).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Another branch of a forked call was answered: the caller is not gone (RFC 3326).
+fn answered_elsewhere(request: &Request<'_>) -> bool {
+    request.values("reason").any(|reason| {
+        let cause = reason.split_once(';').and_then(|(_, rest)| parameter(rest, "cause"));
+        cause == Some("200")
+    })
+}
+
+/// What a later request says of a contact. In a dialog the request URI is a device, not something anybody dialled.
+fn evidence_of(contact: Contact, in_dialog: bool) -> Evidence {
+    let Contact { claims, mut signals, lang, oddities, .. } = contact;
+    debug_assert!(!oddities.contains(&Oddity::UnknownDoor), "this door is known");
+    if in_dialog {
+        signals.retain(|signal| !matches!(signal, Signal::Dialled(_)));
+    }
+    Evidence { claims, signals, lang }
+}
