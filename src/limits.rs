@@ -283,6 +283,8 @@ pub const CIVIC_FIELDS_MAX: usize = 64;
 pub const CIVIC_VALUE_BYTES_MAX: usize = 256;
 /// Names kept of one LoST message: servers passed, errors, profiles.
 pub const LOST_ITEMS_MAX: usize = 16;
+/// How long a client of LoST may keep an answer that nothing known will change: a table set may come at any moment.
+pub const LOST_EXPIRES_MICROS: u64 = 600_000_000;
 /// Bytes of a phone's report of its place, by form or text message.
 pub const AML_BYTES_MAX: usize = 16_384;
 /// Fields of such a report; phones send about thirty.

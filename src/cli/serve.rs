@@ -160,11 +160,12 @@ async fn serve(settings: Settings) -> Result<ExitCode> {
     let (open, journal_cores) = (open_embedded(&state), threads.journal_cores);
     let open: OpenStore = Box::new(move |listener| placement::started_on(&journal_cores, || open(listener)));
     let node = Node::start_with(config, loaded.tables, &loaded.bytes, open, tuning)?;
+    let name: Box<str> = sip.name.as_str().into();
     let sip = open_sip(sip, &identity, &state, journal_wait, &node).await?;
     let http = match http {
         Some(listen) => {
             let config = HttpConfig::new(listen, identity, certs.join(TOKENS_FILE), state);
-            Some(HttpDoor::start(HttpConfig { journal_wait, ..config }, &node).await?)
+            Some(HttpDoor::start(HttpConfig { name, journal_wait, ..config }, &node).await?)
         }
         None => None,
     };

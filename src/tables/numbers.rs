@@ -101,6 +101,12 @@ impl Numbers {
         self.dialled.get(at).map(|(_, meaning)| *meaning)
     }
 
+    /// The one number of the country, where the pack names it; of several the shortest.
+    pub fn national(&self) -> Option<&str> {
+        let national = self.dialled.iter().filter(|(_, meaning)| *meaning == DialledMeaning::National);
+        national.map(|(digits, _)| &**digits).min_by_key(|digits| digits.len())
+    }
+
     /// The service behind a key of the announcement's menu.
     pub fn menu(&self, key: u8) -> Option<Service> {
         self.menu.get(usize::from(key)).copied().flatten()
@@ -126,6 +132,7 @@ mod tests {
         assert_eq!(numbers.meaning("9-0 0"), Some(DialledMeaning::National));
         assert_eq!(numbers.meaning("901"), Some(DialledMeaning::NonEmergency(Service::PoliceNonEmergency)));
         assert_eq!((numbers.meaning("90"), numbers.meaning(""), numbers.meaning("9990")), (None, None, None));
+        assert_eq!(numbers.national(), Some("900"));
         assert_eq!(numbers.menu(2), Some(Service::Ambulance), "the usual menu, as the pack names none");
     }
 

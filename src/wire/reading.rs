@@ -300,7 +300,12 @@ fn read_lost(bytes: &[u8]) -> Reading {
         reading.outcome = Outcome::Rejected { status: 413, why: "body_too_long" };
         return reading;
     }
-    let mut lost = lost::read(envelope.body, envelope.host, &mut reading.notes);
+    let lost = lost::read(envelope.body, envelope.host, &mut reading.notes);
+    take_lost(&mut reading, lost);
+    reading
+}
+
+pub(crate) fn take_lost(reading: &mut Reading, mut lost: Lost) {
     reading.method = Some(lost.request.clone()).filter(|name| !name.is_empty());
     reading.urn = lost.service.clone();
     reading.take_place(core::mem::take(&mut lost.place));
@@ -312,7 +317,6 @@ fn read_lost(bytes: &[u8]) -> Reading {
         None => Outcome::Answered { status: 200 },
     };
     reading.lost = Some(lost);
-    reading
 }
 
 fn read_msd(bytes: &[u8]) -> Reading {

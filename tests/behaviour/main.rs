@@ -11,6 +11,7 @@ mod geography;
 mod http;
 mod journal;
 mod ladder;
+mod lost;
 mod life;
 mod messages;
 mod publish;

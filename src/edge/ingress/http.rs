@@ -8,6 +8,7 @@
 //! | path | who | |
 //! | --- | --- | --- |
 //! | `POST /v1/contacts` | `gateway/<name>`, or a bearer token | 201 durable, 202 not yet, 400 no contact |
+//! | `POST /lost` | anybody | the room for a service at a place (RFC 5222); errors are 200 too |
 //! | `POST /v1/tables[?force=true]` | `ops/<name>` | 200 in force, 422 refused and the old set serves, 409 another is under way |
 //! | `POST /v1/dispatchers/{id}/state` | `ops/<name>` | 200, 404 no such dispatcher |
 //! | `GET /metrics` | `ops/<name>` | OpenMetrics |
@@ -25,6 +26,7 @@
 //! The loop is ours and not `axum::serve`, which bounds neither the time of a head nor the number of connections.
 
 mod contacts;
+mod lost;
 mod ops;
 
 use std::future::poll_fn;
@@ -57,6 +59,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::lines::Lines;
+use super::sip::NAME_DEFAULT;
 use super::{DoorCounters, count, told};
 use crate::client::transport::{Identity, IdentityError};
 use crate::edge::run::{Node, NodeCore};
@@ -67,7 +70,7 @@ use crate::limits::{
     HTTP_HEAD_MICROS_MAX, HTTP_REQUESTS_MAX, HTTP_STRANGERS_MAX, JOURNAL_WAIT_MICROS_MAX,
 };
 use crate::store::Store;
-use crate::units::Name;
+use crate::units::{Name, TablesVersion, Timestamp};
 use crate::wire::http::Refused;
 
 /// How the door stands.
@@ -80,6 +83,8 @@ pub struct HttpConfig {
     pub tokens: PathBuf,
     /// Where the key is kept that marks contacts which are the same.
     pub state_folder: PathBuf,
+    /// Who we are in answers to LoST: a host name.
+    pub name: Box<str>,
     /// As the engine's: after this long it says `Overdue`.
     pub journal_wait: Duration,
     pub connections_max: usize,
@@ -99,6 +104,7 @@ impl HttpConfig {
             identity,
             tokens,
             state_folder,
+            name: NAME_DEFAULT.into(),
             journal_wait: Duration::from_micros(JOURNAL_WAIT_MICROS_MAX),
             connections_max: HTTP_CONNECTIONS_MAX,
             strangers_max: HTTP_STRANGERS_MAX,
@@ -154,6 +160,7 @@ impl HttpDoor {
             lines: Lines::new(Arc::clone(node.core()), Arc::clone(&counters), draining.clone()),
             id_key: tls::reset_key(&config.state_folder)?,
             tokens: ArcSwap::from_pointee(tokens),
+            tables_since: ArcSwap::from_pointee((node.core().snapshot().tables.version, node.core().clock.now())),
             strangers: Arc::new(Semaphore::new(config.strangers_max)),
             requests: Arc::new(Semaphore::new(config.requests_max)),
             publishing: Semaphore::new(1),
@@ -210,6 +217,8 @@ struct Hall {
     lines: Lines,
     id_key: hmac::Key,
     tokens: ArcSwap<Tokens>,
+    /// The tables LoST answers by, and since when.
+    tables_since: ArcSwap<(TablesVersion, Timestamp)>,
     strangers: Arc<Semaphore>,
     requests: Arc<Semaphore>,
     /// One table set at a time.
@@ -308,11 +317,12 @@ fn router(hall: Arc<Hall>) -> Router {
         refused(
             StatusCode::NOT_FOUND,
             "there is nothing here",
-            "the paths are /v1/contacts, /v1/tables, /v1/dispatchers/{id}/state, /metrics, /livez, /readyz",
+            "the paths are /v1/contacts, /lost, /v1/tables, /v1/dispatchers/{id}/state, /metrics, /livez, /readyz",
         )
     };
     Router::new()
         .route("/v1/contacts", post(contacts::post_contact))
+        .route("/lost", post(lost::post_lost))
         .route("/v1/tables", post(ops::post_tables))
         .route("/v1/dispatchers/{id}/state", post(ops::post_state))
         .route("/metrics", get(ops::metrics))
