@@ -289,6 +289,10 @@ pub const LOST_EXPIRES_MICROS: u64 = 600_000_000;
 pub const AML_BYTES_MAX: usize = 16_384;
 /// Fields of such a report; phones send about thirty.
 pub const AML_FIELDS_MAX: usize = 64;
+/// Phones without a number that are known by their device.
+pub const DEVICES_MAX: usize = 8_192;
+/// How long after a call its device's reports are about it.
+pub const DEVICE_MICROS_MAX: u64 = 600_000_000;
 /// Bytes of a car's data; the standard says 140, and an extension may grow.
 pub const MSD_BYTES_MAX: usize = 256;
 /// Blocks of one alert: one a language.

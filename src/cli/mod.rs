@@ -16,6 +16,7 @@ pub mod send;
 pub mod serve;
 pub mod tables;
 pub mod tables_check;
+mod tables_export;
 pub mod tables_import;
 
 use std::process::ExitCode;

@@ -165,7 +165,7 @@ async fn serve(settings: Settings) -> Result<ExitCode> {
     let http = match http {
         Some(listen) => {
             let config = HttpConfig::new(listen, identity, certs.join(TOKENS_FILE), state);
-            Some(HttpDoor::start(HttpConfig { name, journal_wait, ..config }, &node).await?)
+            Some(HttpDoor::beside(HttpConfig { name, journal_wait, ..config }, &node, sip.as_ref()).await?)
         }
         None => None,
     };
@@ -175,7 +175,6 @@ async fn serve(settings: Settings) -> Result<ExitCode> {
     if let Some(door) = &sip {
         let addrs: Vec<String> = door.local_addrs().iter().map(|(transport, addr)| format!("{}:{addr}", transport.word())).collect();
         addr.push_str(&format!(" sip={}", addrs.join(",")));
-        http.iter().for_each(|http| http.tell_of_sip(door.shared_counters()));
     }
     println!(
         "ready quic={}{addr} tables={version} facts={} live={} read_ms={}",

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 
-use super::{publish, tables_check, tables_import};
+use super::{publish, tables_check, tables_export, tables_import};
 use crate::edge::tables::{load_or_shipped, read_folder, shipped};
 use crate::tables::compiled;
 use crate::tables::source::Files;
@@ -21,6 +21,7 @@ pub enum TablesCommand {
     Build(BuildArgs),
     Show(ShowArgs),
     Diff(DiffArgs),
+    Export(tables_export::ExportArgs),
     Publish(publish::PublishArgs),
     State(publish::StateArgs),
 }
@@ -76,6 +77,7 @@ pub fn run(command: TablesCommand) -> Result<ExitCode> {
         TablesCommand::Build(args) => build(&args),
         TablesCommand::Show(args) => show(&args),
         TablesCommand::Diff(args) => diff(&args),
+        TablesCommand::Export(args) => tables_export::run(&args),
         TablesCommand::Publish(args) => publish::publish(&args),
         TablesCommand::State(args) => publish::set_state(&args),
     }

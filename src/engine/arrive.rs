@@ -142,8 +142,11 @@ impl Core {
             let first_seat = first.filter(|(share, _)| *share == index).map(|(_, seat)| seat);
             self.open(life, index, first_seat, out);
         }
-        if let Some(evidence) = self.known.adopt(&life.key) {
-            self.merge_evidence(life, evidence, out);
+        let of_line = life.line.map(|(_, line)| digest::of_line(&line));
+        for key in [Some(life.key), of_line].into_iter().flatten() {
+            if let Some(evidence) = self.known.adopt(&key) {
+                self.merge_evidence(life, evidence, out);
+            }
         }
     }
 

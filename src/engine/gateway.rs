@@ -50,6 +50,24 @@ impl Engine {
         }
     }
 
+    /// What a caller's phone says of itself. Real calls before tests: a test phone may be a person's all the same.
+    pub(super) fn line_evidence(&mut self, line: Name, evidence: Evidence, out: &mut Outputs) {
+        self.core.counters.evidence += 1;
+        let newest = |test: bool| {
+            let of_line = (test, line, ContactId(0))..=(test, line, ContactId(u128::MAX));
+            self.core.lines.range(of_line).next_back().map(|(.., id)| *id)
+        };
+        let found = newest(false).or_else(|| newest(true));
+        match found.and_then(|id| self.lives.get_mut(&id)).filter(|life| life.ended.is_none()) {
+            Some(life) => self.core.merge_evidence(life, evidence, out),
+            None => {
+                self.core.counters.evidence_early += 1;
+                let whole = self.core.known.orphan(self.core.now, digest::of_line(&line), evidence);
+                self.core.counters.evidence_orphaned += u64::from(!whole);
+            }
+        }
+    }
+
     pub(super) fn redecided(&mut self, contact: ContactId, revision: u32, decision: Arc<DecisionRecord>, out: &mut Outputs) {
         let Some(life) = self.lives.get_mut(&contact).filter(|life| life.ended.is_none()) else {
             self.core.counters.decisions_stale += 1;

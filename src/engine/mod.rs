@@ -85,6 +85,12 @@ pub enum Input {
         key: ContactKey,
         evidence: Evidence,
     },
+    /// Evidence that names its caller and no contact: about the newest live contact of the line, or the next that comes soon.
+    LineEvidence {
+        /// As in the decision's [`Caller`](crate::decision::Caller).
+        line: Name,
+        evidence: Evidence,
+    },
     /// The answer to [`Output::Reroute`].
     Redecided {
         contact: ContactId,
@@ -497,6 +503,7 @@ impl Engine {
                 self.arrived(contact, decision, handed_back, out);
             }
             Input::Evidence { session, key, evidence } => self.evidence(session, &key, evidence, out),
+            Input::LineEvidence { line, evidence } => self.line_evidence(line, evidence, out),
             Input::Redecided { contact, revision, decision } => self.redecided(contact, revision, decision, out),
             Input::Answered { session, key, dispatcher } => self.answered(session, &key, dispatcher, out),
             Input::HungUp { session, key, why } => self.hung_up(session, &key, why, out),

@@ -101,6 +101,11 @@ impl Numbers {
         self.dialled.get(at).map(|(_, meaning)| *meaning)
     }
 
+    /// Every number that a row speaks of, sorted.
+    pub fn dialled(&self) -> impl Iterator<Item = &str> {
+        self.dialled.iter().map(|(digits, _)| &**digits)
+    }
+
     /// The one number of the country, where the pack names it; of several the shortest.
     pub fn national(&self) -> Option<&str> {
         let national = self.dialled.iter().filter(|(_, meaning)| *meaning == DialledMeaning::National);

@@ -471,7 +471,7 @@ fn is_about_place(code: &str) -> bool {
 }
 
 /// `ar`, `AR-ae;q=0.9` and the like as two letters.
-fn primary_language(text: &str) -> Option<[u8; 2]> {
+pub fn primary_language(text: &str) -> Option<[u8; 2]> {
     let primary = text.split(['-', '_', ';', ',', ' ']).next()?.trim().to_ascii_lowercase();
     match primary.as_bytes() {
         &[a, b] if a.is_ascii_lowercase() && b.is_ascii_lowercase() => Some([a, b]),

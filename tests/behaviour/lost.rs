@@ -75,7 +75,7 @@ async fn a_place_has_a_room_with_its_names_its_number_and_the_servers_on_the_way
         assert!(answer.contains(part), "{part}: {answer}");
     }
     assert!(!answer.contains("<warnings"), "{answer}");
-    assert_eq!(running.node.core().figures.load().counters.inputs, 0, "a question is no contact");
+    assert_eq!(running.node.core().figures.load().counters.arrived, 0, "a question is no contact");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,6 +16,7 @@ mod life;
 mod messages;
 mod publish;
 mod repeat;
+mod reports;
 mod running;
 mod sip;
 mod stage;

@@ -15,6 +15,8 @@ use tokio::time::timeout;
 
 use crate::running::{Keep, Running, Set, WAIT, name, testland, until};
 
+#[path = "sip/agree.rs"]
+mod agree;
 #[path = "sip/fate.rs"]
 mod fate;
 #[path = "sip/shared.rs"]

@@ -8,6 +8,8 @@
 //! | path | who | |
 //! | --- | --- | --- |
 //! | `POST /v1/contacts` | `gateway/<name>`, or a bearer token | 201 durable, 202 not yet, 400 no contact |
+//! | `POST /aml`, `POST /aml/sms?from=` | as contacts | 200 whatever was in it: a phone's place, about its call |
+//! | `POST /cap` | as contacts | as contacts; 200 for an alert that is over, 400 for none |
 //! | `POST /lost` | anybody | the room for a service at a place (RFC 5222); errors are 200 too |
 //! | `POST /v1/tables[?force=true]` | `ops/<name>` | 200 in force, 422 refused and the old set serves, 409 another is under way |
 //! | `POST /v1/dispatchers/{id}/state` | `ops/<name>` | 200, 404 no such dispatcher |
@@ -28,13 +30,14 @@
 mod contacts;
 mod lost;
 mod ops;
+mod reports;
 
 use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::{Pin, pin};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -58,8 +61,9 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::devices::Devices;
 use super::lines::Lines;
-use super::sip::NAME_DEFAULT;
+use super::sip::{NAME_DEFAULT, SipDoor};
 use super::{DoorCounters, count, told};
 use crate::client::transport::{Identity, IdentityError};
 use crate::edge::run::{Node, NodeCore};
@@ -145,6 +149,14 @@ impl HttpDoor {
     /// # Errors
     /// See [`HttpDoorError`].
     pub async fn start(config: HttpConfig, node: &Node) -> Result<Self, HttpDoorError> {
+        Self::beside(config, node, None).await
+    }
+
+    /// As [`Self::start`], beside the SIP door: phones' reports find its calls, and the metrics tell of it.
+    ///
+    /// # Errors
+    /// See [`HttpDoorError`].
+    pub async fn beside(config: HttpConfig, node: &Node, sip: Option<&SipDoor>) -> Result<Self, HttpDoorError> {
         let acceptor = TlsAcceptor::from(Arc::new(tls::http_server(&config.identity)?));
         let tokens = Tokens::read(&config.tokens)?;
         let listen = |why| HttpDoorError::Listen { addr: config.listen, why };
@@ -156,7 +168,8 @@ impl HttpDoor {
             core: Arc::clone(node.core()),
             store: Arc::clone(node.store()),
             quic: node.doors().shared_counters(),
-            sip: OnceLock::new(),
+            sip: sip.map(SipDoor::shared_counters),
+            devices: sip.map(SipDoor::devices).unwrap_or_default(),
             lines: Lines::new(Arc::clone(node.core()), Arc::clone(&counters), draining.clone()),
             id_key: tls::reset_key(&config.state_folder)?,
             tokens: ArcSwap::from_pointee(tokens),
@@ -179,12 +192,6 @@ impl HttpDoor {
 
     pub fn counters(&self) -> &DoorCounters {
         &self.hall.counters
-    }
-
-    /// From now on the metrics tell of the SIP door as well.
-    pub fn tell_of_sip(&self, counters: Arc<DoorCounters>) {
-        // A second door of the kind would be a mistake of the caller; the first stays.
-        let _ = self.hall.sip.set(counters);
     }
 
     /// Reads the tokens again; on an error the old ones stay.
@@ -211,7 +218,9 @@ struct Hall {
     core: Arc<NodeCore>,
     store: Arc<dyn Store>,
     quic: Arc<DoorCounters>,
-    sip: OnceLock<Arc<DoorCounters>>,
+    sip: Option<Arc<DoorCounters>>,
+    /// Calls of the SIP door, by device.
+    devices: Arc<Devices>,
     counters: Arc<DoorCounters>,
     config: HttpConfig,
     lines: Lines,
@@ -317,12 +326,15 @@ fn router(hall: Arc<Hall>) -> Router {
         refused(
             StatusCode::NOT_FOUND,
             "there is nothing here",
-            "the paths are /v1/contacts, /lost, /v1/tables, /v1/dispatchers/{id}/state, /metrics, /livez, /readyz",
+            "the paths are /v1/contacts, /aml, /aml/sms, /cap, /lost, /v1/tables, /v1/dispatchers/{id}/state, /metrics, /livez, /readyz",
         )
     };
     Router::new()
         .route("/v1/contacts", post(contacts::post_contact))
         .route("/lost", post(lost::post_lost))
+        .route("/aml", post(reports::post_aml))
+        .route("/aml/sms", post(reports::post_aml_sms))
+        .route("/cap", post(reports::post_cap))
         .route("/v1/tables", post(ops::post_tables))
         .route("/v1/dispatchers/{id}/state", post(ops::post_state))
         .route("/metrics", get(ops::metrics))

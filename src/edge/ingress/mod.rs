@@ -3,6 +3,7 @@
 //! A door turns bytes into a [`Contact`], has it decided on the task that received it, answers, and tells the engine: in this order,
 //! so that no queue stands between a caller and the answer.
 
+mod devices;
 pub mod http;
 mod lines;
 pub mod quic;

@@ -50,6 +50,7 @@ use tokio_rustls::TlsAcceptor;
 
 use self::answers::{Answers, Call};
 pub use self::peers::{PeerError, SipPeer};
+use super::devices::Devices;
 use super::lines::{Line, Lines};
 use super::{Core, Decided, DoorCounters, GatewayDesk, count};
 use crate::client::transport::{Identity, IdentityError};
@@ -195,6 +196,7 @@ impl SipDoor {
         let acceptor = TlsAcceptor::from(Arc::new(tls::sip_server(&config.identity)?));
         let hall = Arc::new(Hall {
             answers: Answers::default(),
+            devices: Arc::default(),
             backlog: Arc::new(Backlog {
                 core: Arc::clone(&core),
                 counters: Arc::clone(&counters),
@@ -256,6 +258,11 @@ impl SipDoor {
         Arc::clone(&self.hall.counters)
     }
 
+    /// Calls by device, for the door where phones report.
+    pub(super) fn devices(&self) -> Arc<Devices> {
+        Arc::clone(&self.hall.devices)
+    }
+
     /// From now on OPTIONS hears 503, so that gateways send their calls elsewhere. Calls are answered as before.
     pub fn drain(&self) {
         self.hall.draining.send_replace(true);
@@ -283,6 +290,7 @@ struct Hall {
     answers: Answers,
     backlog: Arc<Backlog>,
     desk: GatewayDesk,
+    devices: Arc<Devices>,
     key: hmac::Key,
     line: Arc<Line>,
     lines: Lines,

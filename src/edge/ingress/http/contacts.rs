@@ -61,7 +61,13 @@ impl Hall {
         Ok(contact)
     }
 
-    async fn take(&self, contact: Contact, gateway: HttpGateway, now: Timestamp, place: Option<OwnedSemaphorePermit>) -> Response {
+    pub(super) async fn take(
+        &self,
+        contact: Contact,
+        gateway: HttpGateway,
+        now: Timestamp,
+        place: Option<OwnedSemaphorePermit>,
+    ) -> Response {
         let desk = GatewayDesk {
             trunk: gateway.line,
             load_test: gateway.load_test,
@@ -109,7 +115,7 @@ impl Hall {
 
 // --- the id that knows its content ---
 
-fn id_of(contact: &Contact, key: &hmac::Key, now: Timestamp) -> ContactId {
+pub(super) fn id_of(contact: &Contact, key: &hmac::Key, now: Timestamp) -> ContactId {
     id_with(hmac::sign(key, &content_of(contact)).as_ref(), now)
 }
 

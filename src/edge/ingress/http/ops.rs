@@ -188,7 +188,7 @@ pub(super) async fn metrics(State(hall): State<Arc<Hall>>, request: Request<Body
     }
     let (core, snapshot) = (&hall.core, hall.core.snapshot());
     let mut doors = vec![("http", &*hall.counters), ("quic", &*hall.quic)];
-    doors.extend(hall.sip.get().map(|sip| ("sip", &**sip)));
+    doors.extend(hall.sip.as_ref().map(|sip| ("sip", &**sip)));
     let text = metrics::openmetrics(&Scrape {
         figures: &core.figures.load_full(),
         health: &hall.store.health(),

@@ -182,6 +182,10 @@ impl Hall {
                 };
                 let decided = self.desk.decide(&contact, now);
                 let call = self.begin(contact, decided, &identity, now);
+                if let Some(imei) = reading.imei.as_deref() {
+                    let reported = self.devices.called(imei, call.key.clone(), now);
+                    self.tell_evidence(&call.key, reported.unwrap_or_default());
+                }
                 self.redirect(request, peer, &call, 0, &identity)
             }
         }
