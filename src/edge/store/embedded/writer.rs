@@ -56,6 +56,7 @@ pub(super) struct Writer {
     pub day: Option<u64>,
     pub listener: Listener,
     pub segment_bytes_max: u64,
+    pub log_bytes_ahead: u64,
     pub projector: Unparker,
     pub mover: Mover,
     /// Whether this file ever held a receipt's entries.
@@ -253,7 +254,7 @@ impl Writer {
         while segment::path_of(self.archive.folder(), number).exists() {
             number += 1;
         }
-        let conn = segment::create(self.archive.folder(), number, &tips)?;
+        let conn = segment::create(self.archive.folder(), number, &tips, self.log_bytes_ahead)?;
         let unused = (!self.used).then_some(self.number);
         let good = self.file_is_good();
         let old = std::mem::replace(&mut self.conn, conn);
