@@ -185,8 +185,9 @@ pub(super) fn anchors(conn: &Connection, partition: Partition) -> rusqlite::Resu
 
 /// The latest epoch anyone has claimed; 0 when nobody has.
 pub(super) fn epoch(conn: &Connection, partition: Partition) -> rusqlite::Result<Epoch> {
-    let mut last = conn.prepare_cached("SELECT max(epoch) FROM epochs WHERE partition = ?")?;
-    let epoch: Option<i64> = last.query_row([partition.number()], |row| row.get(0))?;
+    // The number stands in the text: SQLite plans a query over such a key anew for each value that is bound, at every commit.
+    let sql = format!("SELECT max(epoch) FROM epochs WHERE partition = {}", partition.number());
+    let epoch: Option<i64> = conn.prepare_cached(&sql)?.query_row([], |row| row.get(0))?;
     Ok(Epoch(epoch.map_or(0, i64::cast_unsigned)))
 }
 
@@ -216,6 +217,30 @@ pub(super) fn insert(conn: &Connection, partition: Partition, entry: &Entry, has
     let contact = entry.contact.map(|contact| contact.0.to_be_bytes());
     let at = entry.at.unix_micros.cast_signed();
     conn.prepare_cached(&sql)?.execute(params![entry.seq.cast_signed(), at, contact, entry.kind, hash.0, entry.bytes]).map(drop)
+}
+
+/// A transaction of the journal's thread. Its two statements are kept ready, unlike those of [`Transaction`], because an idle journal
+/// begins and ends one for each contact. Rolled back unless it was committed.
+pub(super) struct Group<'a>(&'a Connection);
+
+impl<'a> Group<'a> {
+    pub(super) fn begin(conn: &'a Connection) -> rusqlite::Result<Self> {
+        conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        Ok(Self(conn))
+    }
+
+    pub(super) fn commit(self) -> rusqlite::Result<()> {
+        self.0.prepare_cached("COMMIT")?.execute([]).map(drop)
+    }
+}
+
+impl Drop for Group<'_> {
+    fn drop(&mut self) {
+        if !self.0.is_autocommit() {
+            // What cannot be rolled back makes the next transaction fail, which is said.
+            drop(self.0.execute_batch("ROLLBACK"));
+        }
+    }
 }
 
 /// The entry under `seq`, if this file holds one.
