@@ -208,8 +208,8 @@ impl Shape {
             Self::ArcBand { center, inner_cm, outer_cm, start_mdeg, opening_mdeg } => {
                 let band = Band::new(*center, *inner_cm, *outer_cm, *start_mdeg, *opening_mdeg);
                 for index in 0..count {
-                    let across = fraction(index, count);
-                    each(band.at(across, GOLDEN_TURN.wrapping_mul(index).wrapping_add(GOLDEN_TURN / 2)));
+                    let (out, around) = fan(index, count);
+                    each(band.at(out, around));
                 }
             }
             Self::Polygon(vertices) => polygon_samples(vertices, count, &mut each),
@@ -288,6 +288,9 @@ pub fn overlap(grid: &Grid, shape: &Shape, inflate_cm: u32, shares: &mut Shares)
         Shape::Ellipse { center, semi_major_cm, semi_minor_cm, orientation_mdeg } => {
             Oval::new(*center, *semi_major_cm, *semi_minor_cm, *orientation_mdeg).weigh(grid, &mut tally);
         }
+        Shape::ArcBand { center, inner_cm, outer_cm, start_mdeg, opening_mdeg } => {
+            Band::new(*center, *inner_cm, *outer_cm, *start_mdeg, *opening_mdeg).weigh(grid, &mut tally);
+        }
         _ => shape.samples(OVERLAP_SAMPLES, |point| tally.add(grid.owner(point), 1)),
     }
     tally.counts.sort_unstable_by_key(|(owner, count)| (u64::MAX - count, owner.is_none(), *owner));
@@ -358,23 +361,15 @@ impl Oval {
         Some(BBox { min: corner(north.0, east.0)?, max: corner(north.1, east.1)? })
     }
 
-    /// Counts the [`OVERLAP_SAMPLES`] points by owner. Tiles of one owner are counted whole, so that only the few a border runs
-    /// through are looked up point by point; the counts are the same.
     fn weigh(&self, grid: &Grid, tally: &mut Tally) {
-        for tile in SPIRAL.tiles.iter().filter(|tile| tile.end > tile.first) {
-            let points = SPIRAL.points.get(tile.first..tile.end).unwrap_or_default();
-            match self.bbox(tile).map(|bbox| grid.only_candidate(bbox)) {
-                Some(Only::Certain(owner)) => tally.add(owner, points.len() as u64),
-                _ => points.iter().for_each(|unit| tally.add(grid.owner(self.at(*unit)), 1)),
-            }
-        }
+        SPIRAL.weigh(grid, tally, |tile| self.bbox(tile), |unit| self.at(unit));
     }
 }
 
-/// Squares of the unit disc's box, in each direction.
+/// Parts of a shape, in each of its two directions.
 const TILES: usize = 8;
 
-/// The points of the spiral in one square, and the box around them.
+/// The points of one part, and what they span in the shape's own two directions.
 #[derive(Clone, Copy)]
 struct Tile {
     first: usize,
@@ -383,49 +378,77 @@ struct Tile {
     aside: (i32, i32),
 }
 
-/// [`OVERLAP_SAMPLES`] points spread evenly over the unit disc, square by square.
-struct Spiral {
+/// [`OVERLAP_SAMPLES`] points spread evenly over a shape in its own coordinates, part by part.
+struct Spread {
     points: [(i32, i32); OVERLAP_SAMPLES as usize],
     tiles: [Tile; TILES * TILES],
 }
 
-static SPIRAL: Spiral = {
-    const fn tile_of((along, aside): (i32, i32)) -> usize {
-        const fn side(value: i32) -> usize {
-            ((value as i64 + (1 << SINE_BITS)) as usize * TILES) >> (SINE_BITS + 1)
+impl Spread {
+    /// Counts the points by owner. Parts of one owner are counted whole, so that only the few a border runs through are looked up
+    /// point by point; the counts are the same.
+    fn weigh(&self, grid: &Grid, tally: &mut Tally, bbox: impl Fn(&Tile) -> Option<BBox>, at: impl Fn((i32, i32)) -> Point) {
+        for tile in self.tiles.iter().filter(|tile| tile.end > tile.first) {
+            let points = self.points.get(tile.first..tile.end).unwrap_or_default();
+            match bbox(tile).map(|bbox| grid.only_candidate(bbox)) {
+                Some(Only::Certain(owner)) => tally.add(owner, points.len() as u64),
+                _ => points.iter().for_each(|point| tally.add(grid.owner(at(*point)), 1)),
+            }
         }
-        side(along) * TILES + side(aside)
     }
-    const fn grown((min, max): (i32, i32), value: i32) -> (i32, i32) {
-        (if value < min { value } else { min }, if value > max { value } else { max })
+
+    /// Sorts points by part; their coordinates begin at `low` and span less than `1 << side_bits`.
+    const fn of(whole: &[(i32, i32); OVERLAP_SAMPLES as usize], low: i64, side_bits: u32) -> Self {
+        const fn grown((min, max): (i32, i32), value: i32) -> (i32, i32) {
+            (if value < min { value } else { min }, if value > max { value } else { max })
+        }
+        let nothing = Tile { first: 0, end: 0, along: (i32::MAX, i32::MIN), aside: (i32::MAX, i32::MIN) };
+        let (mut points, mut tiles) = (*whole, [nothing; TILES * TILES]);
+        let (mut at, mut laid) = (0, 0);
+        while at < TILES * TILES {
+            let mut tile = Tile { first: laid, ..nothing };
+            let mut index = 0;
+            while index < whole.len() {
+                let (along, aside) = whole[index];
+                let part = ((((along as i64 - low) as usize * TILES) >> side_bits) * TILES)
+                    + (((aside as i64 - low) as usize * TILES) >> side_bits);
+                if part == at {
+                    points[laid] = (along, aside);
+                    tile.along = grown(tile.along, along);
+                    tile.aside = grown(tile.aside, aside);
+                    laid += 1;
+                }
+                index += 1;
+            }
+            tile.end = laid;
+            tiles[at] = tile;
+            at += 1;
+        }
+        Self { points, tiles }
     }
+}
+
+/// Over the unit disc, as [`SINE_BITS`] fractions.
+static SPIRAL: Spread = {
     let mut whole = [(0, 0); OVERLAP_SAMPLES as usize];
     let mut index = 0;
     while index < OVERLAP_SAMPLES {
         whole[index as usize] = spiral(index, OVERLAP_SAMPLES);
         index += 1;
     }
-    let nothing = Tile { first: 0, end: 0, along: (i32::MAX, i32::MIN), aside: (i32::MAX, i32::MIN) };
-    let (mut points, mut tiles) = (whole, [nothing; TILES * TILES]);
-    let (mut at, mut laid) = (0, 0);
-    while at < TILES * TILES {
-        let mut tile = Tile { first: laid, ..nothing };
-        let mut index = 0;
-        while index < whole.len() {
-            let point = whole[index];
-            if tile_of(point) == at {
-                points[laid] = point;
-                tile.along = grown(tile.along, point.0);
-                tile.aside = grown(tile.aside, point.1);
-                laid += 1;
-            }
-            index += 1;
-        }
-        tile.end = laid;
-        tiles[at] = tile;
-        at += 1;
+    Spread::of(&whole, -(1 << SINE_BITS), SINE_BITS + 1)
+};
+
+/// Over an arc band: the ways out and around as 31-bit fractions.
+static FAN: Spread = {
+    let mut whole = [(0, 0); OVERLAP_SAMPLES as usize];
+    let mut index = 0;
+    while index < OVERLAP_SAMPLES {
+        let (out, around) = fan(index, OVERLAP_SAMPLES);
+        whole[index as usize] = ((out >> 1) as i32, (around >> 1) as i32);
+        index += 1;
     }
-    Spiral { points, tiles }
+    Spread::of(&whole, 0, 31)
 };
 
 /// The `index`-th of `count` points of a spiral that covers the unit disc evenly, as [`SINE_BITS`] fractions.
@@ -436,9 +459,13 @@ const fn spiral(index: u32, count: u32) -> (i32, i32) {
     ((radius * trig::series_cos(angle)) as i32, (radius * trig::series_cos(angle - core::f64::consts::FRAC_PI_2)) as i32)
 }
 
-/// The middle of the `index`-th of `count` equal parts, as a 32-bit fraction.
-fn fraction(index: u32, count: u32) -> u32 {
-    (((u64::from(index) * 2 + 1) << 32) / (u64::from(count) * 2)).min(u64::from(u32::MAX)) as u32
+/// The `index`-th of `count` points spread over an arc band, as 32-bit fractions of the ways out and around. The last bits are
+/// left out, so that a point can be told in 31.
+const fn fan(index: u32, count: u32) -> (u32, u32) {
+    // The middle of the index-th of equal parts.
+    let out = ((index as u64 * 2 + 1) << 32) / (count as u64 * 2);
+    let around = GOLDEN_TURN.wrapping_mul(index).wrapping_add(GOLDEN_TURN / 2);
+    (if out > u32::MAX as u64 { u32::MAX & !1 } else { out as u32 & !1 }, around & !1)
 }
 
 /// The point at a distance and a direction (clockwise from north).
@@ -471,10 +498,38 @@ impl Band {
 
     /// The point at 32-bit fractions of the way out, by surface, and of the way around.
     fn at(&self, out: u32, around: u32) -> Point {
+        polar(self.center, self.radius_cm(out), self.turn(around))
+    }
+
+    fn radius_cm(&self, out: u32) -> i64 {
         let (inner, outer) = (u128::from(self.inner_cm), u128::from(self.outer_cm));
         let square = inner * inner + (((outer * outer - inner * inner) * u128::from(out)) >> 32);
-        let turn = ((u128::from(self.opening) * u128::from(around)) >> 32) as u32;
-        polar(self.center, (square as u64).isqrt() as i64, self.start.wrapping_add(turn))
+        (square as u64).isqrt() as i64
+    }
+
+    fn turn(&self, around: u32) -> u32 {
+        self.start.wrapping_add(((u128::from(self.opening) * u128::from(around)) >> 32) as u32)
+    }
+
+    fn weigh(&self, grid: &Grid, tally: &mut Tally) {
+        let whole = |half: i32| half.cast_unsigned() << 1;
+        FAN.weigh(grid, tally, |tile| self.bbox_of(tile), |(out, around)| self.at(whole(out), whole(around)));
+    }
+
+    /// A box that holds the part's points; `None` where the globe's edges cut it.
+    fn bbox_of(&self, tile: &Tile) -> Option<BBox> {
+        let whole = |half: i32| half.cast_unsigned() << 1;
+        let (near_cm, far_cm) = (self.radius_cm(whole(tile.along.0)), self.radius_cm(whole(tile.along.1)));
+        let (first, last) = (self.turn(whole(tile.aside.0)), self.turn(whole(tile.aside.1)));
+        let corners = [(near_cm, first), (near_cm, last), (far_cm, first), (far_cm, last)];
+        // A part spans at most an eighth of a turn; between its sides it reaches farthest to the north, east, south or west.
+        let reaches = |quarter: &u32| quarter.wrapping_sub(first) <= last.wrapping_sub(first);
+        let farthest = (0..4).map(|quarter| quarter << 30).filter(reaches).map(|quarter| (far_cm, quarter));
+        let points = corners.into_iter().chain(farthest).map(|(radius_cm, turn)| polar(self.center, radius_cm, turn));
+        let bbox = BBox::of(points)?;
+        let across = i64::from(bbox.max.lon_e7) - i64::from(bbox.min.lon_e7);
+        // The last centimetres are the rounding of sines.
+        if across > i64::from(Point::LON_E7_MAX) { None } else { Some(bbox.grown(far_cm as u32 / 1_000_000 + 5)) }
     }
 
     /// Points around the outline, close enough together that the chords differ little from the arcs.

@@ -625,7 +625,9 @@ fn parts_of_one_owner_are_counted_whole_and_the_count_is_that_of_every_point() {
         let mut within = |size: i64| random.below(size);
         let center = at(249_000_000 + within(step * side), 549_000_000 + within(step * side));
         let (semi_major_cm, part) = (1 + within(3_000_000) as u32, within(100) as u32);
-        let shape = match within(2) {
+        let (start_mdeg, opening_mdeg) = (within(360_000) as u32, 1 + within(360_000) as u32);
+        let shape = match within(3) {
+            2 => Shape::ArcBand { center, inner_cm: semi_major_cm / 100 * part, outer_cm: semi_major_cm, start_mdeg, opening_mdeg },
             0 => Shape::Circle { center, radius_cm: semi_major_cm },
             _ => Shape::Ellipse {
                 center,

@@ -51,8 +51,9 @@ pub(super) struct EngineDesk {
     /// Arrivals the journal does not hold yet: their entries, and when they came.
     arrivals: VecDeque<(u64, Timestamp)>,
     runtime: tokio::runtime::Handle,
-    /// Kept for its room.
+    /// Kept for their room.
     out: Outputs,
+    facts: Vec<(u64, Fact)>,
     figures_at: Timestamp,
     /// When its thread looks by itself.
     sleeps_until: Timestamp,
@@ -130,6 +131,7 @@ impl EngineDesk {
             arrivals: VecDeque::new(),
             runtime: tokio::runtime::Handle::current(),
             out: Outputs::new(),
+            facts: Vec::new(),
             figures_at: Timestamp::default(),
             sleeps_until: Timestamp::default(),
         }
@@ -228,11 +230,15 @@ impl EngineDesk {
             match output {
                 Output::ToGateway { session, hears } => drop(self.core.registry.send(session, hears)),
                 Output::ToConsole { session, hears } => drop(self.core.registry.send(session, hears)),
-                Output::Append { seq, fact } => self.outbox.push(seq, &fact),
+                Output::Append { seq, fact } => self.facts.push((seq, fact)),
                 Output::Reroute { contact, revision } => reroute(&self.runtime, &self.core, contact, revision),
                 Output::Publish { snapshot, states } => swap(&self.core, &self.tables, &self.retired, snapshot, &states),
                 Output::Close { session } => self.core.registry.close(session, CloseCode::EngineClosed),
             }
+        }
+        // Encoded while another thread has the offers on their way already.
+        for (seq, fact) in self.facts.drain(..) {
+            self.outbox.push(seq, &fact);
         }
     }
 
