@@ -247,8 +247,7 @@ impl Hall {
         let identity = self.identity(request, Sort::Call);
         let known = self.answers.find(&identity.reference, self.core.clock.now()).is_some();
         // Answers are kept for half a minute, the engine knows a call as long as it lives.
-        let is_over = known || &*request.method == "BYE";
-        if let Some(session) = self.line.session().filter(|_| is_over && !answered_elsewhere(request)) {
+        if let Some(session) = self.line.session().filter(|_| !answered_elsewhere(request)) {
             self.tell(Input::HungUp { session, key: key(&identity), why: HangUp::Caller });
         }
         self.answer(request, peer, if known { 200 } else { 481 }, "")
