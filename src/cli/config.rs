@@ -381,7 +381,8 @@ mod tests {
     #[test]
     fn the_sip_door_is_described_with_its_peers() {
         let text = "name = \"r.example\"\n[sip]\nlisten = [\"127.0.0.1:5060\", \"tls:127.0.0.1:5061\"]\ntest_uri = \"sip:echo@t.example\"\n\
-            [[sip.peers]]\nfrom = \"10.1.0.0/16\"\ntrunk = \"mobile-1\"\n[[sip.peers]]\nfrom = \"10.2.0.1\"\ntrunk = \"lrf\"\nanswer = 300\ntest = true";
+            [[sip.peers]]\nfrom = \"10.1.0.0/16\"\ntrunk = \"mobile-1\"\n\
+            [[sip.peers]]\nfrom = \"10.2.0.1\"\ntrunk = \"lrf\"\nanswer = 300\ntest = true";
         let config = parse(text).unwrap();
         assert_eq!(config.ranges(text), []);
         assert_eq!(config.sip.addresses().unwrap().len(), 2);

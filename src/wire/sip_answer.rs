@@ -246,8 +246,11 @@ mod tests {
     }
 
     fn bytes(via: &str, to: &str) -> Vec<u8> {
-        format!("INVITE sip:999@h SIP/2.0\r\nVia: {via}\r\nVia: SIP/2.0/UDP b, SIP/2.0/UDP c\r\nf: <sip:a@b>;tag=1\r\nTo: {to}\r\nCall-ID: x\r\nCSeq: 1 INVITE\r\n\r\n")
-            .into_bytes()
+        format!(
+            "INVITE sip:999@h SIP/2.0\r\nVia: {via}\r\nVia: SIP/2.0/UDP b, SIP/2.0/UDP c\r\nf: <sip:a@b>;tag=1\r\n\
+            To: {to}\r\nCall-ID: x\r\nCSeq: 1 INVITE\r\n\r\n"
+        )
+        .into_bytes()
     }
 
     fn answered(status: u16, via: &str, to: &str) -> String {
@@ -259,7 +262,8 @@ mod tests {
     #[test]
     fn an_answer_takes_over_what_it_must_and_says_where_the_request_came_from() {
         let answer = answered(302, "SIP/2.0/TCP gw;branch=z9hG4bK1;rport;received=10.0.0.1, SIP/2.0/UDP a", "<urn:service:sos>");
-        let expected = "SIP/2.0 302 Moved Temporarily\r\nVia: SIP/2.0/TCP gw;branch=z9hG4bK1;rport=40123;received=192.0.2.9, SIP/2.0/UDP a\r\n\
+        let expected = "SIP/2.0 302 Moved Temporarily\r\n\
+            Via: SIP/2.0/TCP gw;branch=z9hG4bK1;rport=40123;received=192.0.2.9, SIP/2.0/UDP a\r\n\
             Via: SIP/2.0/UDP b, SIP/2.0/UDP c\r\nFrom: <sip:a@b>;tag=1\r\nTo: <urn:service:sos>;tag=t\r\nCall-ID: x\r\nCSeq: 1 INVITE\r\n\
             Content-Length: 0\r\n\r\n";
         assert_eq!(answer, expected);
@@ -313,7 +317,8 @@ mod tests {
     #[test]
     fn identifiers_a_call_came_with_are_kept() {
         let text = "INVITE sip:999@h SIP/2.0\r\nVia: SIP/2.0/UDP a\r\nFrom: <sip:a@b>\r\nTo: <sip:c@d>\r\nCall-ID: x\r\nCSeq: 1 INVITE\r\n\
-            Call-Info: <sip:k@h>;purpose=icon, <urn:emergency:uid:callid:7:gw>;purpose=emergency-CallId\r\nHistory-Info: <sip:1@h>;index=1\r\n\r\n";
+            Call-Info: <sip:k@h>;purpose=icon, <urn:emergency:uid:callid:7:gw>;purpose=emergency-CallId\r\n\
+            History-Info: <sip:1@h>;index=1\r\n\r\n";
         let request = Request::read(text.as_bytes(), &mut Notes::default()).unwrap();
         let lines = call_info(&request, "n", "ab");
         assert!(lines.starts_with("Call-Info: <urn:emergency:uid:callid:7:gw>;purpose=emergency-CallId\r\n"), "{lines}");

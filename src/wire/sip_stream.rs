@@ -4,7 +4,8 @@
 //! answered, and then the stream ends.
 //!
 //! # Source
-//! RFC 3261, 18.3 (Content-Length is what ends a message of a stream); RFC 5626, 3.5.1 (a double line end is a ping, a single one the pong).
+//! RFC 3261, 18.3 (Content-Length is what ends a message of a stream); RFC 5626, 3.5.1 (a double line end is a ping, a single one
+//! the pong).
 
 use crate::limits::SIP_BYTES_MAX;
 

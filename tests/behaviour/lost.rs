@@ -192,7 +192,8 @@ async fn what_is_wrong_is_named_as_the_standard_names_it() {
 async fn an_answer_that_is_second_best_says_so() {
     let running = in_memory().await;
     let client = running.with_token(None);
-    let civic = "<location id=\"c\" profile=\"civic\"><civicAddress xmlns=\"urn:ietf:params:xml:ns:pidf:geopriv10:civicAddr\"><A3>Capital</A3>\
+    let civic = "<location id=\"c\" profile=\"civic\">\
+                 <civicAddress xmlns=\"urn:ietf:params:xml:ns:pidf:geopriv10:civicAddr\"><A3>Capital</A3>\
                  </civicAddress></location>";
     for (request, warning) in [
         (find(POLICE, "", &at(-33.8, 151.2)), "<defaultMappingReturned"),

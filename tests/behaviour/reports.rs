@@ -114,8 +114,10 @@ async fn a_phone_without_a_number_is_found_by_its_device() {
     running.door = HttpDoor::beside(config, &running.node, Some(&sip)).await.unwrap();
     let socket = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let udp = sip.local_addrs().iter().find(|(transport, _)| *transport == Transport::Udp).unwrap().1;
-    let call = "INVITE urn:service:sos.police SIP/2.0\r\nVia: SIP/2.0/UDP gw;branch=z9hG4bK1;rport\r\nFrom: <sip:anonymous@anonymous.invalid>;tag=1\r\n\
-        To: <urn:service:sos>\r\nCall-ID: simless@gw\r\nCSeq: 1 INVITE\r\nContact: <sip:a@gw>;+sip.instance=\"<urn:gsma:imei:35346111-123456-0>\"\r\n\
+    let call = "INVITE urn:service:sos.police SIP/2.0\r\nVia: SIP/2.0/UDP gw;branch=z9hG4bK1;rport\r\n\
+        From: <sip:anonymous@anonymous.invalid>;tag=1\r\n\
+        To: <urn:service:sos>\r\nCall-ID: simless@gw\r\nCSeq: 1 INVITE\r\n\
+        Contact: <sip:a@gw>;+sip.instance=\"<urn:gsma:imei:35346111-123456-0>\"\r\n\
         Content-Length: 0\r\n\r\n";
     socket.send_to(call.as_bytes(), udp).await.unwrap();
     until("the call is there", || areas(&running).len() == 1).await;

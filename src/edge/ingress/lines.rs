@@ -86,6 +86,7 @@ async fn attend(gateway: Name, line: Arc<Line>, core: &NodeCore, counters: &Door
                 () = told(&mut draining) => break true,
             }
         };
+        line.session.send_replace(None);
         insist(core, Input::SessionClosed { session }).await;
         if drained {
             return;

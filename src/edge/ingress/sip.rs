@@ -58,7 +58,7 @@ use crate::decision::DecisionRecord;
 use crate::deliver::{Fact, Target};
 use crate::edge::run::{Node, NodeCore};
 use crate::edge::tls::{self, ResetKeyError};
-use crate::engine::Input;
+use crate::engine::{Input, SessionId};
 use crate::limits::{
     DRAIN_MICROS_MAX, HANDSHAKE_MICROS_MAX, JOURNAL_WAIT_MICROS_MAX, READ_ENTRIES_MAX, RESUBMIT_MICROS, SIP_ANSWER_MICROS, SIP_BACKLOG_MAX,
     SIP_FACTS_MAX, SIP_SILENT_MICROS_MAX,
@@ -308,6 +308,20 @@ impl Hall {
     /// Tells the engine; never waits.
     fn tell(&self, input: Input) {
         Backlog::submit(&self.backlog, input, &self.runtime);
+    }
+
+    /// Tells the engine what only a session may say: now, or once one is open again.
+    fn tell_in_session(&self, input: impl FnOnce(SessionId) -> Input + Send + 'static) {
+        if let Some(session) = self.line.session() {
+            return self.tell(input(session));
+        }
+        let (line, backlog, runtime) = (Arc::clone(&self.line), Arc::clone(&self.backlog), self.runtime.clone());
+        drop(self.runtime.spawn(async move {
+            line.opened().await;
+            if let Some(session) = line.session() {
+                Backlog::submit(&backlog, input(session), &runtime);
+            }
+        }));
     }
 
     /// Takes the answers of the last 32 s from the journal, newest first. How many they are.

@@ -165,8 +165,9 @@ impl Hall {
                 self.redirect(request, peer, &call, first, &identity)
             }
             Attempt::Next { call, first, failed } => {
-                if let Some((session, dispatcher)) = self.line.session().zip(failed) {
-                    self.tell(Input::TargetFailed { session, key: call.key.clone(), dispatcher });
+                if let Some(dispatcher) = failed {
+                    let key = call.key.clone();
+                    self.tell_in_session(move |session| Input::TargetFailed { session, key, dispatcher });
                 }
                 // It may know more now than at the first attempt; what is known already changes nothing.
                 let reading = read_request(request, notes, now);
@@ -247,8 +248,9 @@ impl Hall {
         let identity = self.identity(request, Sort::Call);
         let known = self.answers.find(&identity.reference, self.core.clock.now()).is_some();
         // Answers are kept for half a minute, the engine knows a call as long as it lives.
-        if let Some(session) = self.line.session().filter(|_| !answered_elsewhere(request)) {
-            self.tell(Input::HungUp { session, key: key(&identity), why: HangUp::Caller });
+        if !answered_elsewhere(request) {
+            let key = key(&identity);
+            self.tell_in_session(move |session| Input::HungUp { session, key, why: HangUp::Caller });
         }
         self.answer(request, peer, if known { 200 } else { 481 }, "")
     }
