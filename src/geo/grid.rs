@@ -19,9 +19,10 @@
 //! leaf    records of at most 24 edges (31 when it cannot be split):
 //!   0       0 | vertices (6 bits) | areas (4) | more | same | areas of the cell's corner (8, from bit 16) |
 //!           the mask of every slot, where they are alike (8)
-//!   1       one bit a slot: it is an edge (a slot between two chains is not)
-//!   2       the first two areas
-//!   3..     latitudes, then longitudes of the chains; slot i is the edge from vertex i to vertex i + 1
+//!   1       the first two areas
+//!   2       one bit a slot: it is an edge (a slot between two chains is not) | the edge straddles the corner's meridian |
+//!           the corner is left of the edge; 8 bits each, or with more than 9 vertices three words
+//!   -       latitudes, then longitudes of the chains; slot i is the edge from vertex i to vertex i + 1
 //!   -       the other areas, two a word, ascending, at most 8
 //!   -       where the masks differ, one byte a slot: the areas the edge bounds, as bits of the areas above
 //!
@@ -287,11 +288,11 @@ impl Grid {
                 }
                 continue;
             }
-            let records = Records::of(lines, line).count();
+            let (records, edges) = Records::sizes(lines, line);
             stats.leaves += 1;
             stats.records += records;
             stats.leaf_records_max = stats.leaf_records_max.max(records);
-            stats.leaf_edges += leaf_edges(lines, line).count();
+            stats.leaf_edges += edges;
         }
     }
 
@@ -300,8 +301,9 @@ impl Grid {
         let (mut touched, lines) = (Touched::default(), self.lines.view());
         let found = self.walk(lines, point, |_| touched.cells += 1);
         if let Some((Cell::Block { line, .. }, _)) = found {
-            touched.cells += Records::of(lines, line).count();
-            touched.edges += leaf_edges(lines, line).count();
+            let (records, edges) = Records::sizes(lines, line);
+            touched.cells += records;
+            touched.edges += edges;
         }
         touched
     }
@@ -349,10 +351,8 @@ impl Grid {
         match cell {
             Cell::Final(value) => self.first_of_final(value),
             Cell::Block { line, count } => {
-                // Asks for every line of the leaf before its head has said what is in it.
-                for ahead in 1..count {
-                    core::hint::black_box(lines.from(line + ahead).first().copied());
-                }
+                // Asks for the far lines of the leaf before its head has said what is in it.
+                core::hint::black_box((lines.from(line + 1).first().copied(), lines.from(line + count - 1).first().copied()));
                 leaf_owner(lines, line, corner, point)
             }
         }

@@ -290,7 +290,7 @@ impl Builder<'_> {
                 return Ok(());
             }
         }
-        let mut leaf = self.leaf(edges, set);
+        let mut leaf = self.leaf(square.corner, edges, set);
         if leaf.len() <= BLOCK_LINES_MAX * LINE_WORDS {
             blocks.append(&mut leaf);
             return Ok(());
@@ -356,7 +356,7 @@ impl Builder<'_> {
     }
 
     /// The records of a leaf.
-    fn leaf(&mut self, edges: &[u32], set: &[u16]) -> Vec<u32> {
+    fn leaf(&mut self, corner: Point, edges: &[u32], set: &[u16]) -> Vec<u32> {
         let mut out = Vec::new();
         self.leaf_edges += edges.len();
         let mut areas = set.to_vec();
@@ -379,8 +379,8 @@ impl Builder<'_> {
             for (at, (vertices, masks)) in records.iter().enumerate() {
                 let same = at + 1 < records.len();
                 let more = same || group + 1 < groups;
-                let (palette, corner_mask) = if at == 0 { (palette, mask_of(set)) } else { (&palette[..0], 0) };
-                write_record(&mut out, palette, corner_mask, (more, same), vertices, masks);
+                let inside = if at == 0 { (palette, mask_of(set)) } else { (&palette[..0], 0) };
+                write_record(&mut out, corner, inside, (more, same), vertices, masks);
             }
         }
         out

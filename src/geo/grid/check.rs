@@ -120,21 +120,23 @@ impl Check<'_> {
             let (record, next) = Record::read(rest)?;
             palette_count = if goes_on { palette_count } else { record.palette_count() };
             let palette: ArrayVec<u16, 16> = (0..record.palette_count()).map(|bit| record.palette().area(bit)).collect();
-            let slot_bits = ((1u64 << record.slots()) - 1) as u32;
-            let on_globe = record.lats.iter().zip(record.lons).all(|(lat, lon)| Point::new(*lat as i32, *lon as i32).is_some());
-            let masks_fit = (0..record.slots()).all(|slot| {
+            let slot_bits = ((1u64 << record.slot_count()) - 1) as u32;
+            let on_globe = record.vertices().all(|vertex| Point::new(vertex.lat_e7, vertex.lon_e7).is_some());
+            let masks_fit = (0..record.slot_count()).all(|slot| {
                 let mask = record.mask(slot);
-                let real = record.real & (1 << slot) != 0;
+                let real = record.slots.real & (1 << slot) != 0;
                 mask >> palette_count == 0 && (record.uniform() != 0 || (mask != 0) == real)
             });
             let fine = record.head & !HEAD_BITS == 0
-                && record.lats.len() <= VERTICES_MAX
+                && record.vertex_count() <= VERTICES_MAX
                 && palette.len() <= PALETTE_MAX
                 && goes_on == palette.is_empty()
                 && palette.is_sorted_by(|a, b| a < b)
                 && palette.iter().all(|area| *area <= self.grid.area_max)
                 && record.corner_mask() >> record.palette_count() == 0
-                && record.real & !slot_bits == 0
+                && record.slots.real & !slot_bits == 0
+                && record.slots.across & !record.slots.real == 0
+                && record.slots.left & !record.slots.real == 0
                 && masks_fit
                 && on_globe;
             // `same` promises another record.

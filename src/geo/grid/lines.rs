@@ -6,9 +6,6 @@
 /// Words of one line.
 pub(super) const LINE_WORDS: usize = 16;
 const LINE_BYTES: usize = LINE_WORDS * size_of::<u32>();
-/// Smaller grids fit into what the processor knows of small pages.
-#[cfg(target_os = "linux")]
-const LARGE_BYTES_MIN: usize = 8 << 20;
 #[cfg(target_os = "linux")]
 const LARGE_PAGE_BYTES: usize = 2 << 20;
 /// A tile has 8 x 8 cells.
@@ -40,7 +37,7 @@ enum Kept {
     Vec { words: Vec<u32>, first: usize },
     /// Memory of its own in large pages: half of a look-up in a large map is waiting for the addresses of small ones.
     #[cfg(target_os = "linux")]
-    LargePages { map: memmap2::MmapMut, words: usize },
+    LargePages { map: memmap2::MmapMut, first: usize, words: usize, held: usize },
 }
 
 /// Every line of a grid, to be read.
@@ -87,8 +84,9 @@ impl Lines {
         match &self.0 {
             Kept::Vec { words, first } => View(words.get(*first..).unwrap_or_default()),
             #[cfg(target_os = "linux")]
-            Kept::LargePages { map, words } => {
-                View(bytemuck::try_cast_slice::<u8, u32>(map).ok().and_then(|all| all.get(..*words)).unwrap_or_default())
+            Kept::LargePages { map, first, words, .. } => {
+                let all = bytemuck::try_cast_slice::<u8, u32>(map).unwrap_or_default();
+                View(all.get(*first..*first + *words).unwrap_or_default())
             }
         }
     }
@@ -97,23 +95,29 @@ impl Lines {
         match &self.0 {
             Kept::Vec { words, .. } => words.len() * size_of::<u32>(),
             #[cfg(target_os = "linux")]
-            Kept::LargePages { map, .. } => map.len(),
+            Kept::LargePages { held, .. } => *held,
         }
     }
 }
 
-/// A copy of the words in large pages, where the machine has them and they are worth it.
+/// A copy of the words in large pages, where the machine has them and there is enough for one.
 #[cfg(target_os = "linux")]
 fn in_large_pages(words: &[u32]) -> Option<Kept> {
     let bytes: &[u8] = bytemuck::cast_slice(words);
-    if bytes.len() < LARGE_BYTES_MIN {
+    // A last page that is mostly empty is not worth its memory: small ones then.
+    let whole = bytes.len() / LARGE_PAGE_BYTES * LARGE_PAGE_BYTES;
+    let rest = bytes.len() - whole;
+    let large = if rest > LARGE_PAGE_BYTES / 4 * 3 { whole + LARGE_PAGE_BYTES } else { whole };
+    if large == 0 {
         return None;
     }
-    let mut map = memmap2::MmapMut::map_anon(bytes.len().next_multiple_of(LARGE_PAGE_BYTES)).ok()?;
+    // Room to begin at the first large page; what is never written takes no memory.
+    let mut map = memmap2::MmapMut::map_anon(bytes.len().max(large) + LARGE_PAGE_BYTES).ok()?;
+    let first = map.as_ptr().align_offset(LARGE_PAGE_BYTES);
     // Where it is refused the pages are small ones, and the answers are the same.
-    let _ = map.advise(memmap2::Advice::HugePage);
-    map.get_mut(..bytes.len())?.copy_from_slice(bytes);
-    Some(Kept::LargePages { map, words: words.len() })
+    let _ = map.advise_range(memmap2::Advice::HugePage, first, large);
+    map.get_mut(first..first.checked_add(bytes.len())?)?.copy_from_slice(bytes);
+    Some(Kept::LargePages { map, first: first / size_of::<u32>(), words: words.len(), held: bytes.len().max(large) })
 }
 
 impl<'a> View<'a> {

@@ -16,6 +16,8 @@ pub(super) const MORE: u32 = 1 << 11;
 pub(super) const SAME: u32 = 1 << 12;
 /// Every bit of a head that means something.
 pub(super) const HEAD_BITS: u32 = 0xffff_1ffe;
+/// Vertices of a record whose slots fit into a byte.
+const SHORT_VERTICES_MAX: usize = 9;
 
 pub(super) struct LeafEdge<'a> {
     pub a: Point,
@@ -47,42 +49,65 @@ impl Palette<'_> {
 
 pub(super) struct Record<'a> {
     pub head: u32,
-    pub real: u32,
-    pub lats: &'a [u32],
-    pub lons: &'a [u32],
-    palette: Palette<'a>,
-    /// The latitudes and whatever follows them, and the longitudes likewise.
+    pub slots: Slots,
+    lats: &'a [u32],
+    lons: &'a [u32],
+    /// From the first latitude on, and whatever follows the last.
     from_lats: &'a [u32],
-    from_lons: &'a [u32],
+    palette: Palette<'a>,
     /// The masks, and whatever follows the record.
     masks: &'a [u32],
+}
+
+/// One bit a slot, of three kinds.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Slots {
+    /// It is an edge.
+    pub real: u32,
+    /// The edge straddles the corner's meridian.
+    pub across: u32,
+    /// The corner is left of the edge.
+    pub left: u32,
 }
 
 impl<'a> Record<'a> {
     /// The record at the front of `words` and the words after it; `None` when it is cut off.
     #[inline]
     pub fn read(words: &'a [u32]) -> Option<(Self, &'a [u32])> {
-        let ([head, real, first], rest) = words.split_first_chunk::<HEAD_WORDS>()?;
+        let ([head, first, bits], rest) = words.split_first_chunk::<HEAD_WORDS>()?;
         let vertices = ((head >> 1) & 0x3f) as usize;
-        let from_lats = rest;
-        let (lats, from_lons) = from_lats.split_at_checked(vertices)?;
-        let (lons, rest) = from_lons.split_at_checked(vertices)?;
+        let (slots, from_lats) = if vertices <= SHORT_VERTICES_MAX {
+            (Slots { real: bits & 0xff, across: (bits >> 8) & 0xff, left: (bits >> 16) & 0xff }, rest)
+        } else {
+            let ([across, left], rest) = rest.split_first_chunk::<2>()?;
+            (Slots { real: *bits, across: *across, left: *left }, rest)
+        };
+        let (lats, rest) = from_lats.split_at_checked(vertices)?;
+        let (lons, rest) = rest.split_at_checked(vertices)?;
         let (others, masks) = rest.split_at_checked(palette_words(*head))?;
-        let palette = Palette { first: *first, others };
-        let record = Self { head: *head, real: *real, lats, lons, palette, from_lats, from_lons, masks };
+        let record = Self { head: *head, slots, lats, lons, from_lats, palette: Palette { first: *first, others }, masks };
         let rest = masks.get(record.mask_words()..)?;
         Some((record, rest))
     }
 
     #[inline]
+    pub fn vertex_count(&self) -> usize {
+        self.lats.len()
+    }
+
+    pub fn vertices(&self) -> impl Iterator<Item = Point> {
+        self.lats.iter().zip(self.lons).map(|(lat, lon)| Point { lat_e7: *lat as i32, lon_e7: *lon as i32 })
+    }
+
+    #[inline]
     fn mask_words(&self) -> usize {
-        if self.uniform() == 0 { self.slots().div_ceil(4) as usize } else { 0 }
+        if self.uniform() == 0 { self.slot_count().div_ceil(4) as usize } else { 0 }
     }
 
     /// Places between two vertices that follow each other.
     #[inline]
-    pub fn slots(&self) -> u32 {
-        self.lats.len().saturating_sub(1) as u32
+    pub fn slot_count(&self) -> u32 {
+        self.vertex_count().saturating_sub(1) as u32
     }
 
     /// The mask of every edge, or 0 where they differ.
@@ -123,7 +148,7 @@ impl<'a> Record<'a> {
     }
 
     pub fn edges(self) -> impl Iterator<Item = (Point, Point, u32)> + use<'a> {
-        (0..32u32).filter(move |slot| self.real & (1 << slot) != 0).filter_map(move |slot| {
+        (0..32u32).filter(move |slot| self.slots.real & (1 << slot) != 0).filter_map(move |slot| {
             let (a, b) = self.edge(slot)?;
             Some((a, b, self.mask(slot)))
         })
@@ -132,9 +157,9 @@ impl<'a> Record<'a> {
     /// The areas whose edges are crossed an odd number of times between the point and the corner.
     #[inline]
     pub fn flips(&self, corner: Point, point: Point) -> u32 {
-        let (north, east) = (beyond(self.from_lats, self.lats.len(), point.lat_e7), beyond(self.from_lons, self.lons.len(), corner.lon_e7));
-        let straddles = (north ^ (north >> 1)) & self.real;
-        let across = (east ^ (east >> 1)) & self.real;
+        let Slots { real, across, left } = self.slots;
+        let north = self.north_of(point.lat_e7);
+        let straddles = (north ^ (north >> 1)) & real;
         let elbow = Point { lat_e7: point.lat_e7, lon_e7: corner.lon_e7 };
         let mut flips = 0;
         let mut slots = straddles | across;
@@ -144,28 +169,32 @@ impl<'a> Record<'a> {
             let Some((a, b)) = self.edge(slot) else { break };
             let at_elbow = is_left(a, b, elbow);
             let west = (straddles >> slot) & 1 & u32::from(is_left(a, b, point) != at_elbow);
-            let south = (across >> slot) & 1 & u32::from(at_elbow != is_left(a, b, corner));
+            let south = (across >> slot) & 1 & (u32::from(at_elbow) ^ (left >> slot));
             flips ^= self.mask(slot) * (west ^ south);
         }
         flips
     }
-}
 
-/// One bit for each of the first coordinates: it is greater. Four at a time; bits beyond the last mean nothing.
-#[inline]
-fn beyond(coordinates: &[u32], count: usize, line: i32) -> u32 {
-    let is_beyond = |value: u32| u32::from(value as i32 > line);
-    let fours = coordinates.as_chunks::<4>().0;
-    let mut bits = 0;
-    for (at, [a, b, c, d]) in fours.iter().take(count.div_ceil(4)).enumerate() {
-        let four = is_beyond(*a) | is_beyond(*b) << 1 | is_beyond(*c) << 2 | is_beyond(*d) << 3;
-        bits |= four << (4 * at & 31);
+    /// One bit a vertex: it lies north of the parallel. Bits beyond the last vertex mean nothing.
+    #[inline]
+    fn north_of(&self, lat_e7: i32) -> u32 {
+        let is_north = |value: u32| u32::from(value as i32 > lat_e7);
+        let four = |[a, b, c, d]: [u32; 4]| is_north(a) | is_north(b) << 1 | is_north(c) << 2 | is_north(d) << 3;
+        let count = self.vertex_count();
+        // Eight at once without asking how many there are, as most leaves have no more; then four at a time.
+        let Some(([a, b, c, d, e, f, g, h], rest)) = self.from_lats.split_first_chunk::<8>() else {
+            return self.lats.iter().enumerate().fold(0, |bits, (at, lat)| bits | is_north(*lat) << (at & 31));
+        };
+        let mut bits = four([*a, *b, *c, *d]) | four([*e, *f, *g, *h]) << 4;
+        let (fours, _) = rest.as_chunks::<4>();
+        for (at, values) in fours.iter().enumerate().take(count.saturating_sub(8).div_ceil(4)) {
+            bits |= four(*values) << ((8 + 4 * at) & 31);
+        }
+        for (at, lat) in self.lats.iter().enumerate().skip(8 + 4 * fours.len()) {
+            bits |= is_north(*lat) << (at & 31);
+        }
+        bits
     }
-    // Where the words end with the record.
-    for (at, value) in coordinates.iter().enumerate().take(count).skip(4 * fours.len()) {
-        bits |= is_beyond(*value) << (at & 31);
-    }
-    bits
 }
 
 #[inline]
@@ -196,6 +225,11 @@ impl<'a> Records<'a> {
         };
         Self { rest, more: true }
     }
+
+    /// How many records the leaf has, and how many edges they have.
+    pub fn sizes(lines: View<'a>, line: usize) -> (usize, usize) {
+        Self::of(lines, line).fold((0, 0), |(records, edges), record| (records + 1, edges + record.slots.real.count_ones() as usize))
+    }
 }
 
 impl<'a> Iterator for Records<'a> {
@@ -216,13 +250,19 @@ impl<'a> Iterator for Records<'a> {
 /// Appends one record; `masks` has one mask a slot, 0 where the slot is no edge.
 pub(super) fn write_record(
     out: &mut Vec<u32>,
-    palette: &[u16],
-    corner_mask: u8,
+    corner: Point,
+    (palette, corner_mask): (&[u16], u8),
     (more, same): (bool, bool),
     vertices: &[Point],
     masks: &[u8],
 ) {
-    let real = masks.iter().enumerate().fold(0u32, |real, (slot, mask)| real | u32::from(*mask != 0) << slot);
+    let mut slots = Slots::default();
+    for (slot, (pair, _)) in vertices.windows(2).zip(masks).enumerate().filter(|(_, (_, mask))| **mask != 0) {
+        let (a, b) = (pair[0], pair[1]);
+        slots.real |= 1 << slot;
+        slots.across |= u32::from((a.lon_e7 > corner.lon_e7) != (b.lon_e7 > corner.lon_e7)) << slot;
+        slots.left |= u32::from(is_left(a, b, corner)) << slot;
+    }
     let flags = if more { MORE } else { 0 } | if same { SAME } else { 0 };
     let mut edge_masks = masks.iter().copied().filter(|mask| *mask != 0);
     let first = edge_masks.next().unwrap_or(0);
@@ -230,7 +270,12 @@ pub(super) fn write_record(
     let mut pairs = palette.chunks(2).map(|pair| u32::from(pair[0]) | pair.get(1).map_or(0, |area| u32::from(*area) << 16));
     let sizes = (vertices.len() as u32) << 1 | (palette.len() as u32) << 7;
     out.push(sizes | flags | u32::from(corner_mask) << 16 | u32::from(uniform) << 24);
-    out.extend([real, pairs.next().unwrap_or(0)]);
+    out.push(pairs.next().unwrap_or(0));
+    if vertices.len() <= SHORT_VERTICES_MAX {
+        out.push(slots.real | slots.across << 8 | slots.left << 16);
+    } else {
+        out.extend([slots.real, slots.across, slots.left]);
+    }
     out.extend(vertices.iter().map(|vertex| vertex.lat_e7 as u32));
     out.extend(vertices.iter().map(|vertex| vertex.lon_e7 as u32));
     out.extend(pairs);
