@@ -17,12 +17,13 @@
 //! block   of a cell that is no value: a tile of 8 x 8 finer cells, a leaf, or (line (30 bits) | 11) where a longer leaf stands
 //!
 //! leaf    records of at most 24 edges (31 when it cannot be split):
-//!   0       0 | vertices (6 bits) | areas (4) | more | same | areas of the cell's corner (8, from bit 16) |
+//!   0       0 | vertices (6 bits) | areas (4) | more | same | wide | areas of the cell's corner (8, from bit 16) |
 //!           the mask of every slot, where they are alike (8)
 //!   1       the first two areas
 //!   2       one bit a slot: it is an edge (a slot between two chains is not) | the edge straddles the corner's meridian |
 //!           the corner is left of the edge; 8 bits each, or with more than 9 vertices three words
-//!   -       latitudes, then longitudes of the chains; slot i is the edge from vertex i to vertex i + 1
+//!   -       latitudes, then longitudes of the chains: four of 24 bits in three words, 2^23 at the cell's corner, or where one
+//!           is too far for that (wide) 32 bits each; slot i is the edge from vertex i to vertex i + 1
 //!   -       the other areas, two a word, ascending, at most 8
 //!   -       where the masks differ, one byte a slot: the areas the edge bounds, as bits of the areas above
 //!
@@ -205,7 +206,7 @@ impl Grid {
                 Piece::Outside => None,
                 Piece::Final { value } => self.first_of_final(value),
                 Piece::Leaf { line, corner, part } => {
-                    if leaf_edges(lines, line).any(|edge| edge_meets_box(edge.a, edge.b, &part)) {
+                    if leaf_edges(lines, line, corner).any(|edge| edge_meets_box(edge.a, edge.b, &part)) {
                         return false;
                     }
                     leaf_owner(lines, line, corner, part.min)
@@ -241,7 +242,7 @@ impl Grid {
                 Piece::Final { value } => self.final_members(value, &mut member),
                 Piece::Leaf { line, corner, part } => {
                     leaf_members(lines, line, corner, part.min, &mut member);
-                    for edge in leaf_edges(lines, line).filter(|edge| edge_meets_box(edge.a, edge.b, &part)) {
+                    for edge in leaf_edges(lines, line, corner).filter(|edge| edge_meets_box(edge.a, edge.b, &part)) {
                         // An edge of one area has nothing of that layer beyond it.
                         outside |= edge.mask.count_ones() == 1;
                         edge.areas().for_each(&mut add);
@@ -531,13 +532,13 @@ fn leaf_members(lines: View<'_>, line: usize, corner: Point, point: Point, mut e
     }
 }
 
-fn leaf_edges(lines: View<'_>, line: usize) -> impl Iterator<Item = LeafEdge<'_>> {
+fn leaf_edges(lines: View<'_>, line: usize, corner: Point) -> impl Iterator<Item = LeafEdge<'_>> {
     let mut palette = Palette::default();
     Records::of(lines, line).flat_map(move |record| {
         if record.palette_count() > 0 {
             palette = record.palette();
         }
-        record.edges().map(move |(a, b, mask)| LeafEdge { a, b, mask, palette })
+        record.edges(corner).map(move |(a, b, mask)| LeafEdge { a, b, mask, palette })
     })
 }
 

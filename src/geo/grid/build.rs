@@ -9,8 +9,8 @@ use crate::geo::ring;
 
 /// Cells by which edges are sorted first.
 const COARSE_CELLS_MAX: u64 = 1 << 16;
-/// A root cell for so many edges: a border then crosses it in a handful of them.
-const ROOT_EDGES_PER_CELL: u64 = 2;
+/// Edges of a root cell through which a border runs, on average; where they are more the root is finer.
+const ROOT_EDGES_MEAN: usize = 12;
 
 /// An edge of the map with every area that it bounds. `a` is west of `b`, or south of it on the same meridian.
 #[derive(Clone, Copy, Debug)]
@@ -187,14 +187,23 @@ impl Square {
 impl Builder<'_> {
     /// The shift of the root's cells and its sides in tiles.
     fn all(&mut self, origin: Point, all: BBox) -> Result<(u32, u32, u32), GridError> {
-        let target = (self.merged.edges.len() as u64 / ROOT_EDGES_PER_CELL).clamp(64, ROOT_CELLS_MAX);
         let sides = |shift: u32| (root_side(all.min.lon_e7, all.max.lon_e7, shift), root_side(all.min.lat_e7, all.max.lat_e7, shift));
-        let shift = (0..ROOT_SHIFT_MAX).find(|shift| sides(*shift).0 * sides(*shift).1 <= target).unwrap_or(ROOT_SHIFT_MAX);
-        let (lons, lats) = sides(shift + SIDE_LOG);
-        let (lons, lats) = (lons as u32, lats as u32);
+        let fits = |shift: u32, cells: u64| sides(shift).0 * sides(shift).1 <= cells.clamp(64, ROOT_CELLS_MAX);
+        let edge_count = self.merged.edges.len() as u64;
+        let mut shift = (0..ROOT_SHIFT_MAX).find(|shift| fits(*shift, edge_count / 4)).unwrap_or(ROOT_SHIFT_MAX);
+        let (lons, lats, starts, sorted) = loop {
+            let (lons, lats) = sides(shift + SIDE_LOG);
+            let (lons, lats) = (lons as u32, lats as u32);
+            let (starts, sorted) = self.root_lists(Square { corner: origin, shift }, lons * SIDE, lats * SIDE);
+            let crossed = starts.windows(2).filter(|bounds| bounds[0] != bounds[1]).count();
+            let is_fine = sorted.len() <= crossed * ROOT_EDGES_MEAN;
+            if is_fine || shift == 0 || !fits(shift - 1, 4 * edge_count) {
+                break (lons, lats, starts, sorted);
+            }
+            shift -= 1;
+        };
         self.lines = vec![0; (lons * lats) as usize * LINE_WORDS];
 
-        let (starts, sorted) = self.root_lists(Square { corner: origin, shift }, lons * SIDE, lats * SIDE);
         let root = Square { corner: origin, shift: shift + SIDE_LOG };
         let mut set: Vec<u16> = Vec::new();
         for tile in 0..lons * lats {

@@ -5,7 +5,7 @@ use arrayvec::ArrayVec;
 use super::super::point::Point;
 use super::lines::{Cell, Kind, LINE_WORDS, SIDE, SIDE_LOG, Tile};
 use super::record::{HEAD_BITS, MORE, PALETTE_MAX, Record, SAME, VERTICES_MAX};
-use super::{Grid, root_side};
+use super::{Grid, Square, root_side};
 
 /// The position of the first word that no build writes, counted from the first line.
 pub(super) fn all(grid: &Grid) -> Result<(), usize> {
@@ -19,8 +19,9 @@ pub(super) fn all(grid: &Grid) -> Result<(), usize> {
     }
     let roots = (sides.0 * sides.1) as usize;
     let mut check = Check { grid, next_line: roots };
+    let root = Square { corner: grid.origin, shift: grid.root_shift + SIDE_LOG };
     for line in 0..roots {
-        check.tile(line, grid.root_shift)?;
+        check.tile(line, root.beside(line as u32 % grid.root_lons, line as u32 / grid.root_lons))?;
     }
     if check.next_line * LINE_WORDS == words { check.sets() } else { Err(check.next_line * LINE_WORDS) }
 }
@@ -33,8 +34,9 @@ struct Check<'a> {
 
 impl Check<'_> {
     /// Depth is bounded by the shift, which every level lowers; a tile that was walked through has lines of its own.
-    fn tile(&mut self, line: usize, shift: u32) -> Result<(), usize> {
+    fn tile(&mut self, line: usize, square: Square) -> Result<(), usize> {
         let at = line * LINE_WORDS;
+        let shift = square.shift.checked_sub(SIDE_LOG).ok_or(at)?;
         let tile = self.grid.lines.view().tile(line).ok_or(at)?;
         if self.grid.lines.view().kind(line) != Some(Kind::Tile) || !self.names_values(&tile) {
             return Err(at);
@@ -47,7 +49,7 @@ impl Check<'_> {
             for lon in 0..SIDE {
                 if let Cell::Block { line, count } = tile.cell(lon, lat) {
                     run += count;
-                    self.block(line, count, shift)?;
+                    self.block(line, count, Square { corner: square.corner, shift }.beside(lon, lat))?;
                 }
             }
         }
@@ -74,23 +76,23 @@ impl Check<'_> {
         }
     }
 
-    fn block(&mut self, line: usize, count: usize, shift: u32) -> Result<(), usize> {
+    fn block(&mut self, line: usize, count: usize, cell: Square) -> Result<(), usize> {
         let at = line * LINE_WORDS;
         let words = self.grid.lines.view().from(line).get(..count * LINE_WORDS).ok_or(at)?;
         match self.grid.lines.view().kind(line).ok_or(at)? {
             Kind::Record => {
-                let used = self.leaf(words).ok_or(at)?;
+                let used = self.leaf(words, cell.corner).ok_or(at)?;
                 let shortest = used.div_ceil(LINE_WORDS) == count;
                 let rest_is_zero = words.iter().skip(used).all(|word| *word == 0);
                 if shortest && rest_is_zero { Ok(()) } else { Err(at) }
             }
-            Kind::Tile => self.tile(line, shift.checked_sub(SIDE_LOG).ok_or(at)?),
+            Kind::Tile => self.tile(line, cell),
             Kind::Elsewhere(first) => {
                 let rest_is_zero = words.iter().skip(1).all(|word| *word == 0);
                 if first != self.next_line || count != 1 || !rest_is_zero {
                     return Err(at);
                 }
-                let used = self.leaf(self.grid.lines.view().from(first)).ok_or(at)?;
+                let used = self.leaf(self.grid.lines.view().from(first), cell.corner).ok_or(at)?;
                 self.next_line += used.div_ceil(LINE_WORDS);
                 let padding = self.grid.lines.view().from(first).get(used..(self.next_line - first) * LINE_WORDS).ok_or(at)?;
                 if padding.iter().all(|word| *word == 0) { Ok(()) } else { Err(at) }
@@ -114,14 +116,14 @@ impl Check<'_> {
     }
 
     /// How many words the records of a leaf take.
-    fn leaf(&self, words: &[u32]) -> Option<usize> {
+    fn leaf(&self, words: &[u32], corner: Point) -> Option<usize> {
         let (mut palette_count, mut goes_on, mut rest) = (0, false, words);
         loop {
             let (record, next) = Record::read(rest)?;
             palette_count = if goes_on { palette_count } else { record.palette_count() };
             let palette: ArrayVec<u16, 16> = (0..record.palette_count()).map(|bit| record.palette().area(bit)).collect();
             let slot_bits = ((1u64 << record.slot_count()) - 1) as u32;
-            let on_globe = record.vertices().all(|vertex| Point::new(vertex.lat_e7, vertex.lon_e7).is_some());
+            let on_globe = record.vertices(corner).all(|vertex| Point::new(vertex.lat_e7, vertex.lon_e7).is_some());
             let masks_fit = (0..record.slot_count()).all(|slot| {
                 let mask = record.mask(slot);
                 let real = record.slots.real & (1 << slot) != 0;

@@ -14,10 +14,16 @@ pub(super) const VERTICES_MAX: usize = 32;
 const HEAD_WORDS: usize = 3;
 pub(super) const MORE: u32 = 1 << 11;
 pub(super) const SAME: u32 = 1 << 12;
+/// Coordinates have 32 bits instead of 24.
+const WIDE: u32 = 1 << 13;
 /// Every bit of a head that means something.
-pub(super) const HEAD_BITS: u32 = 0xffff_1ffe;
+pub(super) const HEAD_BITS: u32 = 0xffff_3ffe;
 /// Vertices of a record whose slots fit into a byte.
 const SHORT_VERTICES_MAX: usize = 9;
+const NARROW_BITS: usize = 24;
+const NARROW_MASK: u32 = (1 << NARROW_BITS) - 1;
+/// What a narrow coordinate is at the cell's corner.
+const MIDDLE: i32 = 1 << (NARROW_BITS - 1);
 
 pub(super) struct LeafEdge<'a> {
     pub a: Point,
@@ -50,10 +56,8 @@ impl Palette<'_> {
 pub(super) struct Record<'a> {
     pub head: u32,
     pub slots: Slots,
-    lats: &'a [u32],
-    lons: &'a [u32],
-    /// From the first latitude on, and whatever follows the last.
-    from_lats: &'a [u32],
+    lats: Coordinates<'a>,
+    lons: Coordinates<'a>,
     palette: Palette<'a>,
     /// The masks, and whatever follows the record.
     masks: &'a [u32],
@@ -76,27 +80,34 @@ impl<'a> Record<'a> {
     pub fn read(words: &'a [u32]) -> Option<(Self, &'a [u32])> {
         let ([head, first, bits], rest) = words.split_first_chunk::<HEAD_WORDS>()?;
         let vertices = ((head >> 1) & 0x3f) as usize;
-        let (slots, from_lats) = if vertices <= SHORT_VERTICES_MAX {
+        let (slots, rest) = if vertices <= SHORT_VERTICES_MAX {
             (Slots { real: bits & 0xff, across: (bits >> 8) & 0xff, left: (bits >> 16) & 0xff }, rest)
         } else {
             let ([across, left], rest) = rest.split_first_chunk::<2>()?;
             (Slots { real: *bits, across: *across, left: *left }, rest)
         };
-        let (lats, rest) = from_lats.split_at_checked(vertices)?;
-        let (lons, rest) = rest.split_at_checked(vertices)?;
+        let (lats, rest) = Coordinates::read(*head, rest)?;
+        let (lons, rest) = Coordinates::read(*head, rest)?;
         let (others, masks) = rest.split_at_checked(palette_words(*head))?;
-        let record = Self { head: *head, slots, lats, lons, from_lats, palette: Palette { first: *first, others }, masks };
+        let record = Self { head: *head, slots, lats, lons, palette: Palette { first: *first, others }, masks };
         let rest = masks.get(record.mask_words()..)?;
         Some((record, rest))
     }
 
     #[inline]
     pub fn vertex_count(&self) -> usize {
-        self.lats.len()
+        self.lats.count
     }
 
-    pub fn vertices(&self) -> impl Iterator<Item = Point> {
-        self.lats.iter().zip(self.lons).map(|(lat, lon)| Point { lat_e7: *lat as i32, lon_e7: *lon as i32 })
+    /// All vertices; those of a narrow record are counted from the cell's corner.
+    pub fn vertices(&self, corner: Point) -> impl Iterator<Item = Point> {
+        (0..self.vertex_count()).filter_map(move |at| self.vertex(at)).map(move |stored| absolute(self.head, corner, stored))
+    }
+
+    /// A vertex as it is stored.
+    #[inline]
+    fn vertex(&self, at: usize) -> Option<Point> {
+        Some(Point { lat_e7: self.lats.at(at)?, lon_e7: self.lons.at(at)? })
     }
 
     #[inline]
@@ -141,16 +152,13 @@ impl<'a> Record<'a> {
 
     #[inline]
     fn edge(&self, slot: u32) -> Option<(Point, Point)> {
-        let slot = slot as usize;
-        let (lats, lons) = (self.lats.get(slot..slot + 2)?, self.lons.get(slot..slot + 2)?);
-        let (&[a_lat, b_lat], &[a_lon, b_lon]) = (lats.first_chunk::<2>()?, lons.first_chunk::<2>()?);
-        Some((Point { lat_e7: a_lat as i32, lon_e7: a_lon as i32 }, Point { lat_e7: b_lat as i32, lon_e7: b_lon as i32 }))
+        Some((self.vertex(slot as usize)?, self.vertex(slot as usize + 1)?))
     }
 
-    pub fn edges(self) -> impl Iterator<Item = (Point, Point, u32)> + use<'a> {
+    pub fn edges(self, corner: Point) -> impl Iterator<Item = (Point, Point, u32)> + use<'a> {
         (0..32u32).filter(move |slot| self.slots.real & (1 << slot) != 0).filter_map(move |slot| {
             let (a, b) = self.edge(slot)?;
-            Some((a, b, self.mask(slot)))
+            Some((absolute(self.head, corner, a), absolute(self.head, corner, b), self.mask(slot)))
         })
     }
 
@@ -158,7 +166,9 @@ impl<'a> Record<'a> {
     #[inline]
     pub fn flips(&self, corner: Point, point: Point) -> u32 {
         let Slots { real, across, left } = self.slots;
-        let north = self.north_of(point.lat_e7);
+        // Only differences count, so all is done in the coordinates of the record.
+        let (point, corner) = (stored(self.head, corner, point), stored(self.head, corner, corner));
+        let north = self.lats.beyond(point.lat_e7);
         let straddles = (north ^ (north >> 1)) & real;
         let elbow = Point { lat_e7: point.lat_e7, lon_e7: corner.lon_e7 };
         let mut flips = 0;
@@ -174,24 +184,82 @@ impl<'a> Record<'a> {
         }
         flips
     }
+}
 
-    /// One bit a vertex: it lies north of the parallel. Bits beyond the last vertex mean nothing.
+/// A point in the coordinates of a record.
+#[inline]
+fn stored(head: u32, corner: Point, point: Point) -> Point {
+    if head & WIDE != 0 {
+        return point;
+    }
+    let of = |value: i32, from: i32| value.wrapping_sub(from).wrapping_add(MIDDLE);
+    Point { lat_e7: of(point.lat_e7, corner.lat_e7), lon_e7: of(point.lon_e7, corner.lon_e7) }
+}
+
+#[inline]
+fn absolute(head: u32, corner: Point, stored: Point) -> Point {
+    if head & WIDE != 0 {
+        return stored;
+    }
+    let of = |value: i32, from: i32| from.wrapping_add(value.wrapping_sub(MIDDLE));
+    Point { lat_e7: of(stored.lat_e7, corner.lat_e7), lon_e7: of(stored.lon_e7, corner.lon_e7) }
+}
+
+/// The latitudes or the longitudes of a record: 32 bits each, or four of 24 bits in three words.
+#[derive(Clone, Copy)]
+struct Coordinates<'a> {
+    /// From the first one on, and whatever follows the last.
+    words: &'a [u32],
+    count: usize,
+    is_wide: bool,
+}
+
+impl<'a> Coordinates<'a> {
     #[inline]
-    fn north_of(&self, lat_e7: i32) -> u32 {
-        let is_north = |value: u32| u32::from(value as i32 > lat_e7);
-        let four = |[a, b, c, d]: [u32; 4]| is_north(a) | is_north(b) << 1 | is_north(c) << 2 | is_north(d) << 3;
-        let count = self.vertex_count();
-        // Eight at once without asking how many there are, as most leaves have no more; then four at a time.
-        let Some(([a, b, c, d, e, f, g, h], rest)) = self.from_lats.split_first_chunk::<8>() else {
-            return self.lats.iter().enumerate().fold(0, |bits, (at, lat)| bits | is_north(*lat) << (at & 31));
-        };
-        let mut bits = four([*a, *b, *c, *d]) | four([*e, *f, *g, *h]) << 4;
-        let (fours, _) = rest.as_chunks::<4>();
-        for (at, values) in fours.iter().enumerate().take(count.saturating_sub(8).div_ceil(4)) {
-            bits |= four(*values) << ((8 + 4 * at) & 31);
+    fn read(head: u32, words: &'a [u32]) -> Option<(Self, &'a [u32])> {
+        let (count, is_wide) = (((head >> 1) & 0x3f) as usize, head & WIDE != 0);
+        let rest = words.get(if is_wide { count } else { (3 * count).div_ceil(4) }..)?;
+        Some((Self { words, count, is_wide }, rest))
+    }
+
+    #[inline]
+    fn at(&self, index: usize) -> Option<i32> {
+        if self.is_wide {
+            return self.words.get(index).map(|value| *value as i32);
         }
-        for (at, lat) in self.lats.iter().enumerate().skip(8 + 4 * fours.len()) {
-            bits |= is_north(*lat) << (at & 31);
+        let (word, shift) = (index * NARROW_BITS / 32, index * NARROW_BITS % 32);
+        let low = u64::from(*self.words.get(word)?);
+        let high = u64::from(self.words.get(word + 1).copied().unwrap_or(0));
+        Some((((high << 32 | low) >> shift) as u32 & NARROW_MASK) as i32)
+    }
+
+    /// One bit for each: it is greater. Bits beyond the last mean nothing.
+    #[inline]
+    fn beyond(&self, line: i32) -> u32 {
+        let four = |[a, b, c, d]: [u32; 4]| {
+            let is_beyond = |value: u32| u32::from(value as i32 > line);
+            is_beyond(a) | is_beyond(b) << 1 | is_beyond(c) << 2 | is_beyond(d) << 3
+        };
+        // Four in three words.
+        let narrow = |[a, b, c]: [u32; 3]| four([a, a >> 24 | b << 8, b >> 16 | c << 16, c >> 8].map(|value| value & NARROW_MASK));
+        let (mut bits, mut done) = (0, 0);
+        if self.is_wide {
+            for values in self.words.as_chunks::<4>().0.iter().take(self.count.div_ceil(4)) {
+                bits |= four(*values) << (done & 31);
+                done += 4;
+            }
+        } else if let Some(([a, b, c, d, e, f], rest)) = self.words.split_first_chunk::<6>() {
+            // Eight at once without asking how many there are, as most leaves have no more.
+            bits = narrow([*a, *b, *c]) | narrow([*d, *e, *f]) << 4;
+            done = 8;
+            for words in rest.as_chunks::<3>().0.iter().take(self.count.saturating_sub(8).div_ceil(4)) {
+                bits |= narrow(*words) << (done & 31);
+                done += 4;
+            }
+        }
+        // Where the words end with the record.
+        for index in done..self.count {
+            bits |= u32::from(self.at(index).is_some_and(|value| value > line)) << (index & 31);
         }
         bits
     }
@@ -263,7 +331,10 @@ pub(super) fn write_record(
         slots.across |= u32::from((a.lon_e7 > corner.lon_e7) != (b.lon_e7 > corner.lon_e7)) << slot;
         slots.left |= u32::from(is_left(a, b, corner)) << slot;
     }
-    let flags = if more { MORE } else { 0 } | if same { SAME } else { 0 };
+    let is_near = |value: i32, from: i32| (-i64::from(MIDDLE)..i64::from(MIDDLE)).contains(&(i64::from(value) - i64::from(from)));
+    let is_narrow = vertices.iter().all(|vertex| is_near(vertex.lat_e7, corner.lat_e7) && is_near(vertex.lon_e7, corner.lon_e7));
+    let width = if is_narrow { 0 } else { WIDE };
+    let flags = if more { MORE } else { 0 } | if same { SAME } else { 0 } | width;
     let mut edge_masks = masks.iter().copied().filter(|mask| *mask != 0);
     let first = edge_masks.next().unwrap_or(0);
     let uniform = if edge_masks.all(|mask| mask == first) { first } else { 0 };
@@ -276,10 +347,19 @@ pub(super) fn write_record(
     } else {
         out.extend([slots.real, slots.across, slots.left]);
     }
-    out.extend(vertices.iter().map(|vertex| vertex.lat_e7 as u32));
-    out.extend(vertices.iter().map(|vertex| vertex.lon_e7 as u32));
+    let vertices = || vertices.iter().map(|vertex| stored(width, corner, *vertex));
+    write_coordinates(out, is_narrow, vertices().map(|vertex| vertex.lat_e7 as u32));
+    write_coordinates(out, is_narrow, vertices().map(|vertex| vertex.lon_e7 as u32));
     out.extend(pairs);
     if uniform == 0 {
         out.extend(masks.chunks(4).map(|four| four.iter().rev().fold(0u32, |word, mask| word << 8 | u32::from(*mask))));
     }
+}
+
+fn write_coordinates(out: &mut Vec<u32>, is_narrow: bool, values: impl Iterator<Item = u32>) {
+    if !is_narrow {
+        return out.extend(values);
+    }
+    let bytes: Vec<u8> = values.flat_map(|value| value.to_le_bytes().into_iter().take(NARROW_BITS / 8)).collect();
+    out.extend(bytes.chunks(4).map(|four| four.iter().rev().fold(0u32, |word, byte| word << 8 | u32::from(*byte))));
 }
