@@ -83,6 +83,9 @@ pub const STORE_BACKLOG_ENTRIES_MAX: usize = 1 << 20;
 pub const STORE_BACKLOG_BYTES_MAX: usize = 512 * 1024 * 1024;
 /// Bytes of one file of the journal before the next is begun, so that old ones can be moved away.
 pub const SEGMENT_BYTES_MAX: u64 = 4 * 1024 * 1024 * 1024;
+/// Bytes of a file's write-ahead log laid out before they are needed: what it holds when it is written from its start again, and half
+/// as much for what is written while that is prepared.
+pub const LOG_BYTES_AHEAD: u64 = 24 * 1024 * 1024;
 /// Entries read back at once.
 pub const READ_ENTRIES_MAX: usize = 4_096;
 /// Bytes of table sets or of a checkpoint kept as one blob. The largest table set measured takes 139 MiB.

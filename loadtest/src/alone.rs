@@ -129,14 +129,20 @@ impl Bench {
         let (mut read, mut console, mut durable) = (Vec::with_capacity(BLOCK), Vec::with_capacity(BLOCK), Vec::with_capacity(BLOCK));
         let (mut apart, mut commits) = (Vec::with_capacity(BLOCK), Vec::with_capacity(BLOCK));
         for index in first..first + BLOCK {
-            tokio::time::sleep(PAUSE).await;
+            if std::env::var_os("NOPAUSE").is_none() {
+                tokio::time::sleep(PAUSE).await;
+            }
             self.contact(index).await?;
             read.extend(self.board.alone_read(index));
             console.extend(self.board.alone(index, Step::Console));
             durable.extend(self.board.alone(index, Step::Durable));
-            tokio::time::sleep(PAUSE).await;
+            if std::env::var_os("NOPAUSE").is_none() {
+                tokio::time::sleep(PAUSE).await;
+            }
             apart.push(self.hops.once().await?);
-            tokio::time::sleep(PAUSE).await;
+            if std::env::var_os("NOPAUSE").is_none() {
+                tokio::time::sleep(PAUSE).await;
+            }
             commits.push(self.commit().await?);
         }
         all_console.extend_from_slice(&console);

@@ -197,15 +197,19 @@ impl Shape {
         match self {
             Self::Point(point) => each(*point),
             Self::Circle { center, radius_cm: 0 } => each(*center),
-            Self::Circle { center, radius_cm } => oval_samples(*center, *radius_cm, *radius_cm, 0, count, &mut each),
+            Self::Circle { center, radius_cm } => {
+                let oval = Oval::new(*center, *radius_cm, *radius_cm, 0);
+                (0..count).for_each(|index| each(oval.at(spiral(index, count))));
+            }
             Self::Ellipse { center, semi_major_cm, semi_minor_cm, orientation_mdeg } => {
-                oval_samples(*center, *semi_major_cm, *semi_minor_cm, *orientation_mdeg, count, &mut each);
+                let oval = Oval::new(*center, *semi_major_cm, *semi_minor_cm, *orientation_mdeg);
+                (0..count).for_each(|index| each(oval.at(spiral(index, count))));
             }
             Self::ArcBand { center, inner_cm, outer_cm, start_mdeg, opening_mdeg } => {
                 let band = Band::new(*center, *inner_cm, *outer_cm, *start_mdeg, *opening_mdeg);
                 for index in 0..count {
-                    let across = fraction(index, count);
-                    each(band.at(across, GOLDEN_TURN.wrapping_mul(index).wrapping_add(GOLDEN_TURN / 2)));
+                    let (out, around) = fan(index, count);
+                    each(band.at(out, around));
                 }
             }
             Self::Polygon(vertices) => polygon_samples(vertices, count, &mut each),
@@ -260,7 +264,8 @@ pub type Shares = ArrayVec<(Option<u16>, Ppm), CANDIDATES_MAX>;
 /// of equal shares the smaller area first, and `None`, the outside, last. At most [`CANDIDATES_MAX`]; the largest stay.
 ///
 /// # Cost
-/// One walk over the cells of the shape's box when they all have one owner; else [`OVERLAP_SAMPLES`] look-ups.
+/// One walk over the cells of the shape's box when they all have one owner; else of those of its parts, and a look-up for each of
+/// [`OVERLAP_SAMPLES`] points in parts that a border runs through.
 ///
 /// # Source
 /// RFC 7459, 5.3 (the confidence of the claim itself is for the caller to multiply in).
@@ -277,54 +282,173 @@ pub fn overlap(grid: &Grid, shape: &Shape, inflate_cm: u32, shares: &mut Shares)
         shares.push((owner, Ppm::ONE));
         return;
     }
-    let mut counts: ArrayVec<(Option<u16>, u64), OWNERS_COUNTED_MAX> = ArrayVec::new();
-    let mut total = 0;
-    shape.samples(OVERLAP_SAMPLES, |point| {
-        let owner = grid.owner(point);
-        total += 1;
-        match counts.iter_mut().find(|(known, _)| *known == owner) {
-            Some((_, count)) => *count += 1,
-            // An owner that comes so late has next to nothing of the shape.
-            None => drop(counts.try_push((owner, 1))),
+    let mut tally = Tally::default();
+    match shape {
+        Shape::Circle { center, radius_cm } if *radius_cm > 0 => Oval::new(*center, *radius_cm, *radius_cm, 0).weigh(grid, &mut tally),
+        Shape::Ellipse { center, semi_major_cm, semi_minor_cm, orientation_mdeg } => {
+            Oval::new(*center, *semi_major_cm, *semi_minor_cm, *orientation_mdeg).weigh(grid, &mut tally);
         }
-    });
-    counts.sort_unstable_by_key(|(owner, count)| (u64::MAX - count, owner.is_none(), *owner));
-    shares.extend(counts.iter().take(CANDIDATES_MAX).map(|(owner, count)| (*owner, Ppm::ratio(*count, total))));
+        Shape::ArcBand { center, inner_cm, outer_cm, start_mdeg, opening_mdeg } => {
+            Band::new(*center, *inner_cm, *outer_cm, *start_mdeg, *opening_mdeg).weigh(grid, &mut tally);
+        }
+        _ => shape.samples(OVERLAP_SAMPLES, |point| tally.add(grid.owner(point), 1)),
+    }
+    tally.counts.sort_unstable_by_key(|(owner, count)| (u64::MAX - count, owner.is_none(), *owner));
+    shares.extend(tally.counts.iter().take(CANDIDATES_MAX).map(|(owner, count)| (*owner, Ppm::ratio(*count, tally.total))));
+}
+
+/// Samples counted by owner.
+#[derive(Default)]
+struct Tally {
+    counts: ArrayVec<(Option<u16>, u64), OWNERS_COUNTED_MAX>,
+    total: u64,
+}
+
+impl Tally {
+    fn add(&mut self, owner: Option<u16>, count: u64) {
+        self.total += count;
+        match self.counts.iter_mut().find(|(known, _)| *known == owner) {
+            Some((_, sum)) => *sum += count,
+            // An owner that comes so late has next to nothing of the shape.
+            None => drop(self.counts.try_push((owner, count))),
+        }
+    }
 }
 
 /// Owners counted before the largest are kept.
 const OWNERS_COUNTED_MAX: usize = 64;
 
-/// Lays the spiral over an ellipse: one multiplication for each axis and coordinate.
-fn oval_samples(center: Point, major_cm: u32, minor_cm: u32, orientation_mdeg: u32, count: u32, each: &mut dyn FnMut(Point)) {
-    let turn = trig::turn_from_mdeg(orientation_mdeg);
-    let (sin, cos) = (trig::sin(turn), trig::cos(turn));
-    let part = |cm: u32, of: i64| (i64::from(cm) * of) >> SINE_BITS;
-    let (lat, lon) = (|cm| cm_to_lat_e7(cm, center.lat_e7), |cm| cm_to_lon_e7(cm, center.lat_e7));
-    let (major_lat, major_lon) = (lat(part(major_cm, cos)), lon(part(major_cm, sin)));
-    let (minor_lat, minor_lon) = (lat(-part(minor_cm, sin)), lon(part(minor_cm, cos)));
-    let mut lay = |(along, aside): (i32, i32)| {
+/// An ellipse as a map of the unit disc: one multiplication for each axis and coordinate.
+struct Oval {
+    center: Point,
+    major: (i64, i64),
+    minor: (i64, i64),
+}
+
+impl Oval {
+    fn new(center: Point, major_cm: u32, minor_cm: u32, orientation_mdeg: u32) -> Self {
+        let turn = trig::turn_from_mdeg(orientation_mdeg);
+        let (sin, cos) = (trig::sin(turn), trig::cos(turn));
+        let part = |cm: u32, of: i64| (i64::from(cm) * of) >> SINE_BITS;
+        let (lat, lon) = (|cm| cm_to_lat_e7(cm, center.lat_e7), |cm| cm_to_lon_e7(cm, center.lat_e7));
+        Self {
+            center,
+            major: (lat(part(major_cm, cos)), lon(part(major_cm, sin))),
+            minor: (lat(-part(minor_cm, sin)), lon(part(minor_cm, cos))),
+        }
+    }
+
+    fn at(&self, (along, aside): (i32, i32)) -> Point {
         let (along, aside) = (i64::from(along), i64::from(aside));
         // Steps of at most 3.6e9 times a 30-bit fraction, two of them.
-        let north = (major_lat * along + minor_lat * aside) >> SINE_BITS;
-        let east = (major_lon * along + minor_lon * aside) >> SINE_BITS;
-        each(moved(center, north, east));
-    };
-    if count == OVERLAP_SAMPLES {
-        SPIRAL.iter().for_each(|unit| lay(*unit));
-    } else {
-        (0..count).for_each(|index| lay(spiral(index, count)));
+        let north = (self.major.0 * along + self.minor.0 * aside) >> SINE_BITS;
+        let east = (self.major.1 * along + self.minor.1 * aside) >> SINE_BITS;
+        moved(self.center, north, east)
+    }
+
+    /// A box that holds the tile's points; `None` where the globe's edges cut it.
+    fn bbox(&self, tile: &Tile) -> Option<BBox> {
+        let span = |major: i64, minor: i64| {
+            let (a, b) = (major * i64::from(tile.along.0), major * i64::from(tile.along.1));
+            let (c, d) = (minor * i64::from(tile.aside.0), minor * i64::from(tile.aside.1));
+            ((a.min(b) + c.min(d)) >> SINE_BITS, (a.max(b) + c.max(d)) >> SINE_BITS)
+        };
+        let (north, east) = (span(self.major.0, self.minor.0), span(self.major.1, self.minor.1));
+        let corner = |north: i64, east: i64| {
+            let (lat, lon) = (i64::from(self.center.lat_e7) + north, i64::from(self.center.lon_e7) + east);
+            Point::new(i32::try_from(lat).ok()?, i32::try_from(lon).ok()?)
+        };
+        Some(BBox { min: corner(north.0, east.0)?, max: corner(north.1, east.1)? })
+    }
+
+    fn weigh(&self, grid: &Grid, tally: &mut Tally) {
+        SPIRAL.weigh(grid, tally, |tile| self.bbox(tile), |unit| self.at(unit));
     }
 }
 
-static SPIRAL: [(i32, i32); OVERLAP_SAMPLES as usize] = {
-    let mut points = [(0, 0); OVERLAP_SAMPLES as usize];
+/// Parts of a shape, in each of its two directions.
+const TILES: usize = 8;
+
+/// The points of one part, and what they span in the shape's own two directions.
+#[derive(Clone, Copy)]
+struct Tile {
+    first: usize,
+    end: usize,
+    along: (i32, i32),
+    aside: (i32, i32),
+}
+
+/// [`OVERLAP_SAMPLES`] points spread evenly over a shape in its own coordinates, part by part.
+struct Spread {
+    points: [(i32, i32); OVERLAP_SAMPLES as usize],
+    tiles: [Tile; TILES * TILES],
+}
+
+impl Spread {
+    /// Counts the points by owner. Parts of one owner are counted whole, so that only the few a border runs through are looked up
+    /// point by point; the counts are the same.
+    fn weigh(&self, grid: &Grid, tally: &mut Tally, bbox: impl Fn(&Tile) -> Option<BBox>, at: impl Fn((i32, i32)) -> Point) {
+        for tile in self.tiles.iter().filter(|tile| tile.end > tile.first) {
+            let points = self.points.get(tile.first..tile.end).unwrap_or_default();
+            match bbox(tile).map(|bbox| grid.only_candidate(bbox)) {
+                Some(Only::Certain(owner)) => tally.add(owner, points.len() as u64),
+                _ => points.iter().for_each(|point| tally.add(grid.owner(at(*point)), 1)),
+            }
+        }
+    }
+
+    /// Sorts points by part; their coordinates begin at `low` and span less than `1 << side_bits`.
+    const fn of(whole: &[(i32, i32); OVERLAP_SAMPLES as usize], low: i64, side_bits: u32) -> Self {
+        const fn grown((min, max): (i32, i32), value: i32) -> (i32, i32) {
+            (if value < min { value } else { min }, if value > max { value } else { max })
+        }
+        let nothing = Tile { first: 0, end: 0, along: (i32::MAX, i32::MIN), aside: (i32::MAX, i32::MIN) };
+        let (mut points, mut tiles) = (*whole, [nothing; TILES * TILES]);
+        let (mut at, mut laid) = (0, 0);
+        while at < TILES * TILES {
+            let mut tile = Tile { first: laid, ..nothing };
+            let mut index = 0;
+            while index < whole.len() {
+                let (along, aside) = whole[index];
+                let part = ((((along as i64 - low) as usize * TILES) >> side_bits) * TILES)
+                    + (((aside as i64 - low) as usize * TILES) >> side_bits);
+                if part == at {
+                    points[laid] = (along, aside);
+                    tile.along = grown(tile.along, along);
+                    tile.aside = grown(tile.aside, aside);
+                    laid += 1;
+                }
+                index += 1;
+            }
+            tile.end = laid;
+            tiles[at] = tile;
+            at += 1;
+        }
+        Self { points, tiles }
+    }
+}
+
+/// Over the unit disc, as [`SINE_BITS`] fractions.
+static SPIRAL: Spread = {
+    let mut whole = [(0, 0); OVERLAP_SAMPLES as usize];
     let mut index = 0;
     while index < OVERLAP_SAMPLES {
-        points[index as usize] = spiral(index, OVERLAP_SAMPLES);
+        whole[index as usize] = spiral(index, OVERLAP_SAMPLES);
         index += 1;
     }
-    points
+    Spread::of(&whole, -(1 << SINE_BITS), SINE_BITS + 1)
+};
+
+/// Over an arc band: the ways out and around as 31-bit fractions.
+static FAN: Spread = {
+    let mut whole = [(0, 0); OVERLAP_SAMPLES as usize];
+    let mut index = 0;
+    while index < OVERLAP_SAMPLES {
+        let (out, around) = fan(index, OVERLAP_SAMPLES);
+        whole[index as usize] = ((out >> 1) as i32, (around >> 1) as i32);
+        index += 1;
+    }
+    Spread::of(&whole, 0, 31)
 };
 
 /// The `index`-th of `count` points of a spiral that covers the unit disc evenly, as [`SINE_BITS`] fractions.
@@ -335,9 +459,13 @@ const fn spiral(index: u32, count: u32) -> (i32, i32) {
     ((radius * trig::series_cos(angle)) as i32, (radius * trig::series_cos(angle - core::f64::consts::FRAC_PI_2)) as i32)
 }
 
-/// The middle of the `index`-th of `count` equal parts, as a 32-bit fraction.
-fn fraction(index: u32, count: u32) -> u32 {
-    (((u64::from(index) * 2 + 1) << 32) / (u64::from(count) * 2)).min(u64::from(u32::MAX)) as u32
+/// The `index`-th of `count` points spread over an arc band, as 32-bit fractions of the ways out and around. The last bits are
+/// left out, so that a point can be told in 31.
+const fn fan(index: u32, count: u32) -> (u32, u32) {
+    // The middle of the index-th of equal parts.
+    let out = ((index as u64 * 2 + 1) << 32) / (count as u64 * 2);
+    let around = GOLDEN_TURN.wrapping_mul(index).wrapping_add(GOLDEN_TURN / 2);
+    (if out > u32::MAX as u64 { u32::MAX & !1 } else { out as u32 & !1 }, around & !1)
 }
 
 /// The point at a distance and a direction (clockwise from north).
@@ -370,10 +498,38 @@ impl Band {
 
     /// The point at 32-bit fractions of the way out, by surface, and of the way around.
     fn at(&self, out: u32, around: u32) -> Point {
+        polar(self.center, self.radius_cm(out), self.turn(around))
+    }
+
+    fn radius_cm(&self, out: u32) -> i64 {
         let (inner, outer) = (u128::from(self.inner_cm), u128::from(self.outer_cm));
         let square = inner * inner + (((outer * outer - inner * inner) * u128::from(out)) >> 32);
-        let turn = ((u128::from(self.opening) * u128::from(around)) >> 32) as u32;
-        polar(self.center, (square as u64).isqrt() as i64, self.start.wrapping_add(turn))
+        (square as u64).isqrt() as i64
+    }
+
+    fn turn(&self, around: u32) -> u32 {
+        self.start.wrapping_add(((u128::from(self.opening) * u128::from(around)) >> 32) as u32)
+    }
+
+    fn weigh(&self, grid: &Grid, tally: &mut Tally) {
+        let whole = |half: i32| half.cast_unsigned() << 1;
+        FAN.weigh(grid, tally, |tile| self.bbox_of(tile), |(out, around)| self.at(whole(out), whole(around)));
+    }
+
+    /// A box that holds the part's points; `None` where the globe's edges cut it.
+    fn bbox_of(&self, tile: &Tile) -> Option<BBox> {
+        let whole = |half: i32| half.cast_unsigned() << 1;
+        let (near_cm, far_cm) = (self.radius_cm(whole(tile.along.0)), self.radius_cm(whole(tile.along.1)));
+        let (first, last) = (self.turn(whole(tile.aside.0)), self.turn(whole(tile.aside.1)));
+        let corners = [(near_cm, first), (near_cm, last), (far_cm, first), (far_cm, last)];
+        // A part spans at most an eighth of a turn; between its sides it reaches farthest to the north, east, south or west.
+        let reaches = |quarter: &u32| quarter.wrapping_sub(first) <= last.wrapping_sub(first);
+        let farthest = (0..4).map(|quarter| quarter << 30).filter(reaches).map(|quarter| (far_cm, quarter));
+        let points = corners.into_iter().chain(farthest).map(|(radius_cm, turn)| polar(self.center, radius_cm, turn));
+        let bbox = BBox::of(points)?;
+        let across = i64::from(bbox.max.lon_e7) - i64::from(bbox.min.lon_e7);
+        // The last centimetres are the rounding of sines.
+        if across > i64::from(Point::LON_E7_MAX) { None } else { Some(bbox.grown(far_cm as u32 / 1_000_000 + 5)) }
     }
 
     /// Points around the outline, close enough together that the chords differ little from the arcs.

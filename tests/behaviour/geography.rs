@@ -7,7 +7,7 @@ use arrayvec::ArrayVec;
 use geo::coordinate_position::{CoordPos, CoordinatePosition};
 use geo::indexed::IntervalTreeMultiPolygon;
 use geo::{Contains, Coord, Distance, Geodesic, Haversine, LineString, MultiPolygon, Polygon};
-use najda::geo::area::{Shape, Shares, overlap};
+use najda::geo::area::{OVERLAP_SAMPLES, Shape, Shares, overlap};
 use najda::geo::edges::{Borders, Near, border_edges};
 use najda::geo::grid::{Grid, IndexedArea, Only};
 use najda::geo::point::{BBox, Point, distance_cm, segment_distance_cm};
@@ -608,6 +608,51 @@ fn shares_of_a_shape_are_within_one_percent() {
         check(Shape::Polygon(square), (cut + 1.0) / 2.0);
     }
     println!("largest error of a share by 1,024 samples: {worst:.4}");
+}
+
+#[test]
+fn parts_of_one_owner_are_counted_whole_and_the_count_is_that_of_every_point() {
+    // Goal: the short way gives the shares of the long one. Method: shapes of all sizes over a net of crooked quadrangles.
+    let (side, step) = (7i64, 4_000_000i64);
+    let mut random = Random(4);
+    let mut jitter = || random.below(step / 2) - step / 4;
+    let knots: Vec<Point> =
+        (0..side * side).map(|knot| at(250_000_000 + knot / side * step + jitter(), 550_000_000 + knot % side * step + jitter())).collect();
+    let knot = |row: i64, column: i64| knots[(row * side + column) as usize];
+    let areas: Vec<IndexedArea> = (0..(side - 1) * (side - 1))
+        .map(|area| {
+            let (row, column) = (area / (side - 1), area % (side - 1));
+            let ring = [(0, 0), (0, 1), (1, 1), (1, 0)].map(|(up, aside)| knot(row + up, column + aside));
+            IndexedArea { area: area as u16, rings: vec![ring.to_vec()] }
+        })
+        .collect();
+    let grid = Grid::build(&areas).unwrap();
+    let (mut shares, mut split) = (Shares::new(), 0);
+    for _ in 0..2_000 {
+        let mut within = |size: i64| random.below(size);
+        let center = at(249_000_000 + within(step * side), 549_000_000 + within(step * side));
+        let (semi_major_cm, part) = (1 + within(3_000_000) as u32, within(100) as u32);
+        let (start_mdeg, opening_mdeg) = (within(360_000) as u32, 1 + within(360_000) as u32);
+        let shape = match within(3) {
+            2 => Shape::ArcBand { center, inner_cm: semi_major_cm / 100 * part, outer_cm: semi_major_cm, start_mdeg, opening_mdeg },
+            0 => Shape::Circle { center, radius_cm: semi_major_cm },
+            _ => Shape::Ellipse {
+                center,
+                semi_major_cm,
+                semi_minor_cm: semi_major_cm / 100 * part,
+                orientation_mdeg: within(360_000) as u32,
+            },
+        };
+        let mut counts: std::collections::BTreeMap<Option<u16>, u64> = Default::default();
+        shape.samples(OVERLAP_SAMPLES, |point| *counts.entry(grid.owner(point)).or_default() += 1);
+        overlap(&grid, &shape, 0, &mut shares);
+        split += usize::from(shares.len() > 1);
+        for (owner, share) in &shares {
+            assert_eq!(*share, Ppm::ratio(counts[owner], u64::from(OVERLAP_SAMPLES)), "{owner:?} of {shape:?}");
+        }
+        assert!(shares.len() == counts.len().min(shares.capacity()), "{shares:?} {counts:?}");
+    }
+    assert!(split > 1_000, "{split} of 2,000 shapes had more than one owner");
 }
 
 #[test]

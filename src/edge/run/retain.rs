@@ -111,15 +111,16 @@ pub fn retain(folder: &Path, keep_days: u32, only_look: bool) -> Result<Retained
     let clock = Clock::start();
     let (hear, heard) = bounded(1_024);
     let listener = Box::new(move |notice: Notice| drop(hear.send(notice)));
-    let store: Arc<dyn Store> = match EmbeddedStore::open(embedded::Config::new(folder), listener) {
-        Ok(store) => Arc::new(store),
-        Err(StoreError::FolderHeld { .. }) => bail!(
-            "an engine runs on {}: let it remove old entries itself, with `keep_days = {keep_days}` in its configuration or \
+    let store: Arc<dyn Store> =
+        match EmbeddedStore::open(embedded::Config { log_bytes_ahead: 0, ..embedded::Config::new(folder) }, listener) {
+            Ok(store) => Arc::new(store),
+            Err(StoreError::FolderHeld { .. }) => bail!(
+                "an engine runs on {}: let it remove old entries itself, with `keep_days = {keep_days}` in its configuration or \
              `najda serve --keep-days {keep_days}`",
-            folder.display()
-        ),
-        Err(error) => return Err(error).with_context(|| format!("opening the journal in {}", folder.display())),
-    };
+                folder.display()
+            ),
+            Err(error) => return Err(error).with_context(|| format!("opening the journal in {}", folder.display())),
+        };
     let partition = Partition::default();
     let mut follower = Follower::catch_up(&*store, &Config::default(), clock)?;
     // What is removed must not be needed by a start: it finds everything that still matters here.

@@ -148,7 +148,8 @@ impl OnDisk {
     }
 
     pub fn open_with(&self, change: impl FnOnce(&mut Config)) -> Open<EmbeddedStore> {
-        let mut config = Config::new(self.folder());
+        // Little is laid out ahead: most of these journals live for a moment.
+        let mut config = Config { log_bytes_ahead: 1 << 16, ..Config::new(self.folder()) };
         change(&mut config);
         let (listener, heard) = listener();
         Open::new(EmbeddedStore::open(config, listener).unwrap(), heard)

@@ -50,7 +50,7 @@ use self::writer::{Mover, Writer};
 use super::ledger::Tip;
 use crate::journal::chain::{Anchor, Verified};
 use crate::journal::projection::{ContactRow, Query};
-use crate::limits::{SEGMENT_BYTES_MAX, STORE_BACKLOG_BYTES_MAX, STORE_BACKLOG_ENTRIES_MAX};
+use crate::limits::{LOG_BYTES_AHEAD, SEGMENT_BYTES_MAX, STORE_BACKLOG_BYTES_MAX, STORE_BACKLOG_ENTRIES_MAX};
 use crate::store::{Batch, BlobName, Checkpoint, Claim, Epoch, Health, Listener, Page, Partition, Rejected, Removable, Store, StoreError};
 use crate::units::Timestamp;
 
@@ -65,6 +65,8 @@ pub struct Config {
     pub folder: PathBuf,
     /// A file larger than this is followed by the next.
     pub segment_bytes_max: u64,
+    /// Bytes of the write-ahead log that have their place on the disk before they are needed.
+    pub log_bytes_ahead: u64,
     /// Entries, and bytes of them, that wait in memory while the disk fails.
     pub backlog_entries_max: usize,
     pub backlog_bytes_max: usize,
@@ -77,6 +79,7 @@ impl Config {
         Self {
             folder: folder.into(),
             segment_bytes_max: SEGMENT_BYTES_MAX,
+            log_bytes_ahead: LOG_BYTES_AHEAD,
             backlog_entries_max: STORE_BACKLOG_ENTRIES_MAX,
             backlog_bytes_max: STORE_BACKLOG_BYTES_MAX,
             project: None,
@@ -107,7 +110,7 @@ impl EmbeddedStore {
         folder::prepare(&config.folder)?;
         let held = Held::take(&config.folder, "lock")?;
         let blobs = Blobs::open(&config.folder)?;
-        let newest = Newest::open(&config.folder)?;
+        let newest = Newest::open(&config.folder, config.log_bytes_ahead)?;
         let archive = Arc::new(Archive::open(config.folder.clone())?);
         let bounds = Bounds { entry_count_max: config.backlog_entries_max as u64, byte_count_max: config.backlog_bytes_max as u64 };
         let inbox = Arc::new(Inbox::new(bounds));
@@ -124,6 +127,7 @@ impl EmbeddedStore {
             genesis_seq: if newest.after_damage { 1 + DAMAGE_JUMP } else { 1 },
             listener,
             segment_bytes_max: config.segment_bytes_max,
+            log_bytes_ahead: config.log_bytes_ahead,
             projector: parker.unparker().clone(),
             mover: Mover::spawn()?,
             used: !newest.fresh,
@@ -343,9 +347,9 @@ struct Newest {
 }
 
 impl Newest {
-    fn open(folder: &Path) -> Result<Self, StoreError> {
+    fn open(folder: &Path, log_bytes_ahead: u64) -> Result<Self, StoreError> {
         let mut numbers = archive::numbers(folder)?;
-        let Some(number) = numbers.pop() else { return Self::begin(folder, 1, BTreeMap::new()) };
+        let Some(number) = numbers.pop() else { return Self::begin(folder, 1, BTreeMap::new(), log_bytes_ahead) };
         let path = segment::path_of(folder, number);
         let read = || -> rusqlite::Result<Result<Option<Self>, StoreError>> {
             let conn = segment::open_to_write(&path)?;
@@ -363,26 +367,29 @@ impl Newest {
             Ok(Ok(Some(Self { conn, number, tips, day, fresh: false, after_damage: false })))
         };
         match read() {
-            Ok(Ok(Some(newest))) => Ok(newest),
+            Ok(Ok(Some(newest))) => {
+                segment::lay_out_log(&path, log_bytes_ahead);
+                Ok(newest)
+            }
             Ok(Ok(None)) => {
                 // The machine stopped while this file was being begun: it never held an entry.
                 let removed = folder::remove_database(&path);
                 removed.map_err(|error| Fault::of_io("remove an unfinished file", &path, &error))?;
-                Self::open(folder)
+                Self::open(folder, log_bytes_ahead)
             }
             Ok(Err(error)) => Err(error),
             Err(error) if is_damage(&error) => {
                 tracing::error!(segment = number, %error, "the newest journal file is damaged; a new chain begins");
-                let newest = Self::begin(folder, number + 1, beyond_damage(folder)?)?;
+                let newest = Self::begin(folder, number + 1, beyond_damage(folder)?, log_bytes_ahead)?;
                 Ok(Self { after_damage: true, ..newest })
             }
             Err(error) => Err(Fault::of("open the journal", &error).into_error()),
         }
     }
 
-    fn begin(folder: &Path, number: u32, tips: BTreeMap<Partition, Tip>) -> Result<Self, StoreError> {
+    fn begin(folder: &Path, number: u32, tips: BTreeMap<Partition, Tip>, log_bytes_ahead: u64) -> Result<Self, StoreError> {
         let list: Vec<(Partition, Tip)> = tips.iter().map(|(partition, tip)| (*partition, *tip)).collect();
-        let conn = segment::create(folder, number, &list).map_err(Fault::into_error)?;
+        let conn = segment::create(folder, number, &list, log_bytes_ahead).map_err(Fault::into_error)?;
         Ok(Self { conn, number, tips, day: None, fresh: true, after_damage: false })
     }
 }

@@ -9,6 +9,7 @@
 //! The write-ahead log is synced at every commit (`synchronous = FULL`). Checkpoints are never left to SQLite, because it says nothing
 //! when one of its own fails to sync.
 
+use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use rusqlite::config::DbConfig;
@@ -57,13 +58,16 @@ pub(super) fn number_of(path: &Path) -> Option<u32> {
 }
 
 /// Begins a new file that takes up every chain at its tip. When this returns, file and name survive a power cut.
-pub(super) fn create(folder: &Path, number: u32, tips: &[(Partition, Tip)]) -> Result<Connection, Fault> {
+pub(super) fn create(folder: &Path, number: u32, tips: &[(Partition, Tip)], log_bytes_ahead: u64) -> Result<Connection, Fault> {
     let path = path_of(folder, number);
     folder::create_file(&path).map_err(|error| Fault::File(Fault::of_io("begin a journal file", &path, &error)))?;
     let begun = begin(&path, tips).and_then(|conn| match folder::sync(folder) {
         Ok(()) => Ok(conn),
         Err(error) => Err(Fault::File(Fault::of_io("sync the state folder", folder, &error))),
     });
+    if begun.is_ok() {
+        lay_out_log(&path, log_bytes_ahead);
+    }
     // What is left of a failed try would only take up space and a number.
     begun.inspect_err(|_| drop(folder::remove_database(&path)))
 }
@@ -96,6 +100,30 @@ pub(super) fn open_to_write(path: &Path) -> rusqlite::Result<Connection> {
     conn.pragma_update(None, "synchronous", "FULL")?;
     conn.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))?;
     Ok(conn)
+}
+
+/// Gives the write-ahead log its blocks before they are needed: a sync of a file that does not grow is one write of the disk, of one
+/// that grows it is two or three. SQLite takes zeros behind its own frames for the log's end, whatever the log held before.
+///
+/// Nobody may be writing the log. Without room the log grows as it is written, as it did before.
+pub(super) fn lay_out_log(path: &Path, byte_count: u64) {
+    if let Err(error) = try_to_lay_out_log(path, byte_count) {
+        tracing::warn!(file = %path.display(), %error, "the journal's log cannot be laid out ahead; each commit takes longer");
+    }
+}
+
+fn try_to_lay_out_log(path: &Path, byte_count: u64) -> std::io::Result<()> {
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(false).open(name)?;
+    let held = file.seek(SeekFrom::End(0))?;
+    let ahead = byte_count.saturating_sub(held);
+    if ahead == 0 {
+        return Ok(());
+    }
+    let laid = std::io::copy(&mut std::io::repeat(0).take(ahead), &mut file).and_then(|_| file.sync_all());
+    // The last room of a disk belongs to entries.
+    laid.or_else(|error| file.set_len(held).and(Err(error)))
 }
 
 /// Opens a file to read it, beside its writer.
@@ -157,8 +185,9 @@ pub(super) fn anchors(conn: &Connection, partition: Partition) -> rusqlite::Resu
 
 /// The latest epoch anyone has claimed; 0 when nobody has.
 pub(super) fn epoch(conn: &Connection, partition: Partition) -> rusqlite::Result<Epoch> {
-    let mut last = conn.prepare_cached("SELECT max(epoch) FROM epochs WHERE partition = ?")?;
-    let epoch: Option<i64> = last.query_row([partition.number()], |row| row.get(0))?;
+    // The number stands in the text: SQLite plans a query over such a key anew for each value that is bound, at every commit.
+    let sql = format!("SELECT max(epoch) FROM epochs WHERE partition = {}", partition.number());
+    let epoch: Option<i64> = conn.prepare_cached(&sql)?.query_row([], |row| row.get(0))?;
     Ok(Epoch(epoch.map_or(0, i64::cast_unsigned)))
 }
 
@@ -188,6 +217,30 @@ pub(super) fn insert(conn: &Connection, partition: Partition, entry: &Entry, has
     let contact = entry.contact.map(|contact| contact.0.to_be_bytes());
     let at = entry.at.unix_micros.cast_signed();
     conn.prepare_cached(&sql)?.execute(params![entry.seq.cast_signed(), at, contact, entry.kind, hash.0, entry.bytes]).map(drop)
+}
+
+/// A transaction of the journal's thread. Its two statements are kept ready, unlike those of [`Transaction`], because an idle journal
+/// begins and ends one for each contact. Rolled back unless it was committed.
+pub(super) struct Group<'a>(&'a Connection);
+
+impl<'a> Group<'a> {
+    pub(super) fn begin(conn: &'a Connection) -> rusqlite::Result<Self> {
+        conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        Ok(Self(conn))
+    }
+
+    pub(super) fn commit(self) -> rusqlite::Result<()> {
+        self.0.prepare_cached("COMMIT")?.execute([]).map(drop)
+    }
+}
+
+impl Drop for Group<'_> {
+    fn drop(&mut self) {
+        if !self.0.is_autocommit() {
+            // What cannot be rolled back makes the next transaction fail, which is said.
+            drop(self.0.execute_batch("ROLLBACK"));
+        }
+    }
 }
 
 /// The entry under `seq`, if this file holds one.

@@ -27,7 +27,7 @@ use super::archive::Archive;
 use super::fault::Fault;
 use super::folder;
 use super::inbox::{Command, Inbox};
-use super::segment::{self, ChainStart};
+use super::segment::{self, ChainStart, Group};
 use crate::edge::store::ledger::{self, Rows, Tip, Verdict};
 use crate::journal::chain::ChainHash;
 use crate::journal::entry::Entry;
@@ -56,6 +56,7 @@ pub(super) struct Writer {
     pub day: Option<u64>,
     pub listener: Listener,
     pub segment_bytes_max: u64,
+    pub log_bytes_ahead: u64,
     pub projector: Unparker,
     pub mover: Mover,
     /// Whether this file ever held a receipt's entries.
@@ -136,24 +137,24 @@ impl Writer {
 
     /// One transaction for the whole group. The tips change only if it commits.
     fn commit(&self, group: &[Batch]) -> rusqlite::Result<(Vec<Verdict>, BTreeMap<Partition, Tip>)> {
-        let tx = Transaction::new_unchecked(&self.conn, TransactionBehavior::Immediate)?;
+        let begun = Group::begin(&self.conn)?;
         let mut tips = self.tips.clone();
         for (partition, tip) in &mut tips {
             if group.iter().any(|batch| batch.partition() == *partition) {
                 // Another process may have taken over since: what counts is written in the file.
-                tip.epoch = tip.epoch.max(segment::epoch(&tx, *partition)?);
+                tip.epoch = tip.epoch.max(segment::epoch(&self.conn, *partition)?);
             }
         }
         let mut verdicts = Vec::with_capacity(group.len());
         for batch in group {
             let partition = batch.partition();
-            let mut rows = Log { tx: &tx, archive: &self.archive, partition };
+            let mut rows = Log { conn: &self.conn, archive: &self.archive, partition };
             verdicts.push(match tips.get_mut(&partition) {
                 Some(tip) => ledger::write(batch, tip, &mut rows)?,
                 None => Verdict::Fenced(Epoch::default()),
             });
         }
-        tx.commit()?;
+        begun.commit()?;
         Ok((verdicts, tips))
     }
 
@@ -253,7 +254,7 @@ impl Writer {
         while segment::path_of(self.archive.folder(), number).exists() {
             number += 1;
         }
-        let conn = segment::create(self.archive.folder(), number, &tips)?;
+        let conn = segment::create(self.archive.folder(), number, &tips, self.log_bytes_ahead)?;
         let unused = (!self.used).then_some(self.number);
         let good = self.file_is_good();
         let old = std::mem::replace(&mut self.conn, conn);
@@ -385,7 +386,7 @@ fn gather(first: Batch, todo: &mut VecDeque<Command>) -> Vec<Batch> {
 
 /// The log of one partition within a transaction.
 struct Log<'a> {
-    tx: &'a Transaction<'a>,
+    conn: &'a Connection,
     archive: &'a Archive,
     partition: Partition,
 }
@@ -394,7 +395,7 @@ impl Rows for Log<'_> {
     type Error = rusqlite::Error;
 
     fn kept(&mut self, seq: u64) -> rusqlite::Result<Option<Entry>> {
-        match segment::entry(self.tx, self.partition, seq)? {
+        match segment::entry(self.conn, self.partition, seq)? {
             Some(entry) => Ok(Some(entry)),
             // What an earlier file cannot give back counts as different: it is refused, never written twice.
             None => Ok(self.archive.entry(self.partition, seq).ok().flatten()),
@@ -402,7 +403,7 @@ impl Rows for Log<'_> {
     }
 
     fn put(&mut self, entry: &Entry, hash: ChainHash) -> rusqlite::Result<()> {
-        segment::insert(self.tx, self.partition, entry, hash)
+        segment::insert(self.conn, self.partition, entry, hash)
     }
 }
 
