@@ -185,6 +185,12 @@ pub const DRAIN_MICROS_MAX: u64 = 2_000_000;
 pub const RESET_MICROS_MIN: u64 = 500;
 /// How soon a door tries again to hand the engine what its full queue refused.
 pub const RESUBMIT_MICROS: u64 = 1_000;
+/// A peer's messages taken before it is told of them, when there is nothing else to say to it.
+pub const RECEIVED_UNTOLD_MAX: u64 = 32;
+/// How long it waits for that: what it keeps meanwhile is little, and most messages are answered sooner.
+pub const RECEIVED_MICROS_MAX: u64 = 5_000;
+/// Packets a peer acknowledges with one of its own under load, and at the latest after its usual 25 ms.
+pub const PACKETS_AN_ACK: u32 = 10;
 /// Bytes a peer may send on its stream before we have read them: 25 ms of 10,000 contacts a second, and at least two frames.
 pub const STREAM_WINDOW_BYTES_MAX: usize = 256 * 1024;
 /// Bytes we hold for a peer that has not acknowledged them.
@@ -309,6 +315,7 @@ const _: () = assert!(RECOVERY_WAIT_MICROS_MAX >= LEASE_MICROS_MAX, "a seat that
 const _: () = assert!(CHAIN_MAX <= 8, "which of a chain are asked is a byte of bits");
 const _: () = assert!(CATCH_UP_MAX * 8 <= SESSION_QUEUE_MAX, "catching up leaves room for what is new");
 const _: () = assert!(PROMISES_MAX > 2 * CONTACTS_LIVE_MAX, "arrivals always find a place among the promises");
+const _: () = assert!(RECEIVED_UNTOLD_MAX < UNRECEIVED_MAX as u64 / 4);
 const _: () = assert!(ENDED_KEPT_MICROS_MAX > 10 * LEASE_MICROS_MAX);
 const _: () = assert!(ENDED_RETOLD_MICROS_MAX < ENDED_KEPT_MICROS_MAX);
 const _: () = assert!(GATEWAYS_MAX > SESSIONS_MAX, "every gateway that can be connected is known");

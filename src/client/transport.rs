@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quinn::crypto::rustls::QuicClientConfig;
-use quinn::{IdleTimeout, TransportConfig, VarInt};
+use quinn::{AckFrequencyConfig, IdleTimeout, TransportConfig, VarInt};
 use rustls::crypto::CryptoProvider;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 
-use crate::limits::{IDLE_MICROS_MAX, KEEP_ALIVE_MICROS, SEND_WINDOW_BYTES_MAX, STREAM_WINDOW_BYTES_MAX};
+use crate::limits::{IDLE_MICROS_MAX, KEEP_ALIVE_MICROS, PACKETS_AN_ACK, SEND_WINDOW_BYTES_MAX, STREAM_WINDOW_BYTES_MAX};
 
 /// The protocol of gateways.
 pub const ALPN_GATEWAY: &[u8] = b"najda-gateway/1";
@@ -73,7 +73,11 @@ pub fn provider() -> Arc<CryptoProvider> {
 /// The bounds of a connection at either end. `peer_streams` is how many two-way streams the peer may open.
 pub fn transport(peer_streams: u32) -> TransportConfig {
     let mut config = TransportConfig::default();
+    // Half of all packets under load would say nothing else.
+    let mut acknowledgements = AckFrequencyConfig::default();
+    acknowledgements.ack_eliciting_threshold(VarInt::from_u32(PACKETS_AN_ACK));
     config
+        .ack_frequency_config(Some(acknowledgements))
         .max_concurrent_bidi_streams(VarInt::from_u32(peer_streams))
         .max_concurrent_uni_streams(VarInt::from_u32(0))
         .datagram_receive_buffer_size(None)

@@ -26,7 +26,7 @@ use ring::rand::SecureRandom;
 use rustls_pki_types::CertificateDer;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::{Core, Desk, DoorCounters, GatewayDesk, count};
 use crate::client::transport::{ALPN_CONSOLE, ALPN_GATEWAY, CloseCode, Identity, IdentityError};
@@ -36,8 +36,8 @@ use crate::edge::sessions::{Outbox, SessionRegistry, Stop};
 use crate::edge::tls::{self, ResetKeyError, Role, RoleError};
 use crate::engine::Input;
 use crate::limits::{
-    ANSWER_BYTES_MAX, DRAIN_MICROS_MAX, FRAME_BYTES_MAX, HANDSHAKE_MICROS_MAX, RESET_MICROS_MIN, RESUBMIT_MICROS, SESSIONS_MAX,
-    WRITE_BATCH_MAX,
+    ANSWER_BYTES_MAX, DRAIN_MICROS_MAX, FRAME_BYTES_MAX, HANDSHAKE_MICROS_MAX, RECEIVED_MICROS_MAX, RECEIVED_UNTOLD_MAX, RESET_MICROS_MIN,
+    RESUBMIT_MICROS, SESSIONS_MAX, WRITE_BATCH_MAX,
 };
 use crate::wire::frame::{FrameBuffer, FrameError, Hello, Message, Received, Welcome, decode, encode_into, sequence_of};
 
@@ -333,7 +333,8 @@ async fn session<D: Desk>(hall: &Hall, streams: Streams, desk: D) -> CloseCode {
     let id = outbox.session();
     let mut backlog = VecDeque::from([desk.opened(id)]);
     let stop = outbox.stop();
-    let mut talk = Talk { hall, desk, outbox, stop, writer: Writer { send: streams.send, out: Vec::with_capacity(16 * 1024), seq: 0 } };
+    let writer = Writer { send: streams.send, out: Vec::with_capacity(16 * 1024), seq: 0 };
+    let mut talk = Talk { hall, desk, outbox, stop, writer, said_seq: 0, told_seq: 0, tell_by: None };
     let over = unpanicked(talk.run(streams.recv, streams.buffer, &mut backlog)).await;
     let code = match over {
         Over::Broken => {
@@ -387,6 +388,11 @@ struct Talk<'a, D: Desk> {
     outbox: Outbox<D::Hears>,
     stop: Arc<Stop>,
     writer: Writer,
+    /// The peer's messages that were taken, and those of them it was told of.
+    said_seq: u64,
+    told_seq: u64,
+    /// When it must be told, whether there is something else to say or not.
+    tell_by: Option<Instant>,
 }
 
 impl<D: Desk> Talk<'_, D> {
@@ -395,16 +401,17 @@ impl<D: Desk> Talk<'_, D> {
         if let Err(over) = self.writer.write(&self.stop).await {
             return over;
         }
-        let mut draining = self.hall.draining.subscribe();
-        let (mut heard, mut said_seq) = (Vec::with_capacity(WRITE_BATCH_MAX), 0);
+        let (mut draining, stop) = (self.hall.draining.subscribe(), Arc::clone(&self.stop));
+        let (mut drained, mut stopped) = (pin!(told(&mut draining)), pin!(stop.stopped()));
+        let mut heard = Vec::with_capacity(WRITE_BATCH_MAX);
         loop {
             // Frames that came with the last read, or that waited for the engine, are taken before more are read.
             if submit(self.hall, backlog)
-                && let Err(over) = self.take_frames(&mut buffer, &mut said_seq, backlog).await
+                && let Err(over) = self.take_frames(&mut buffer, backlog).await
             {
                 return over;
             }
-            let has_room = backlog.is_empty();
+            let (has_room, tell_by) = (backlog.is_empty(), self.tell_by);
             tokio::select! {
                 received = self.outbox.receive_many(&mut heard, WRITE_BATCH_MAX) => {
                     if received == 0 {
@@ -419,8 +426,13 @@ impl<D: Desk> Talk<'_, D> {
                     Ok(None) | Err(_) => return Over::Gone,
                 },
                 () = sleep(Duration::from_micros(RESUBMIT_MICROS)), if !has_room => {}
-                why = self.stop.stopped() => return Over::Stopped(why),
-                () = told(&mut draining) => return Over::Draining,
+                () = sleep_until(tell_by.unwrap_or_else(Instant::now)), if tell_by.is_some() => {
+                    if let Err(over) = self.say(&mut heard).await {
+                        return over;
+                    }
+                }
+                why = &mut stopped => return Over::Stopped(why),
+                () = &mut drained => return Over::Draining,
             }
         }
     }
@@ -433,20 +445,35 @@ impl<D: Desk> Talk<'_, D> {
                 self.writer.write(&self.stop).await?;
             }
         }
+        self.put_received();
         self.writer.write(&self.stop).await
+    }
+
+    /// Says what was taken, with whatever else is said.
+    fn put_received(&mut self) {
+        if self.told_seq < self.said_seq {
+            self.writer.put_control(&Received { through: self.said_seq }, self.hall);
+        }
+        (self.told_seq, self.tell_by) = (self.said_seq, None);
     }
 
     /// Decides, answers, and then tells the engine: a burst in parts, so that its first contact does not wait for its last. Leaves
     /// frames behind only when it leaves a backlog as well.
-    async fn take_frames(&mut self, buffer: &mut FrameBuffer, said_seq: &mut u64, backlog: &mut VecDeque<Input>) -> Result<(), Over> {
+    async fn take_frames(&mut self, buffer: &mut FrameBuffer, backlog: &mut VecDeque<Input>) -> Result<(), Over> {
         let mut more = true;
         while more {
-            let seq_before = *said_seq;
-            more = self.take_some(buffer, said_seq, backlog).map_err(Over::Malformed)?;
-            if *said_seq == seq_before {
+            let seq_before = self.said_seq;
+            more = self.take_some(buffer, backlog).map_err(Over::Malformed)?;
+            if self.said_seq == seq_before {
                 return Ok(());
             }
-            self.writer.put_control(&Received { through: *said_seq }, self.hall);
+            // A packet of its own costs both ends more than what it says is worth; but the peer keeps what it was not told of.
+            let answers = !self.writer.out.is_empty();
+            if answers || self.said_seq - self.told_seq >= RECEIVED_UNTOLD_MAX {
+                self.put_received();
+            } else {
+                self.tell_by.get_or_insert_with(|| Instant::now() + Duration::from_micros(RECEIVED_MICROS_MAX));
+            }
             // Answer first; the engine's thread is woken while the answer is on its way. But the engine is told even when the peer
             // does not read its answers.
             let mut write = pin!(self.writer.write(&self.stop));
@@ -466,14 +493,14 @@ impl<D: Desk> Talk<'_, D> {
     }
 
     /// Up to [`ANSWER_BYTES_MAX`] of answers. True when frames may be left.
-    fn take_some(&mut self, buffer: &mut FrameBuffer, said_seq: &mut u64, backlog: &mut VecDeque<Input>) -> Result<bool, FrameError> {
+    fn take_some(&mut self, buffer: &mut FrameBuffer, backlog: &mut VecDeque<Input>) -> Result<bool, FrameError> {
         let session = self.outbox.session();
         let mut taken = 0;
         while let Some(frame) = buffer.next_frame()? {
-            let due = *said_seq + 1;
+            let due = self.said_seq + 1;
             match sequence_of(&frame) {
                 Some(got) if got != due => return Err(FrameError::PeerSentOutOfOrder { expected: due, got }),
-                _ => *said_seq = due,
+                _ => self.said_seq = due,
             }
             match decode::<D::Says>(&frame) {
                 Ok(read) => {
