@@ -64,7 +64,7 @@ pub struct NodeConfig {
     pub state_folder: PathBuf,
     pub identity: Identity,
     pub engine: EngineConfig,
-    /// Where the engine's thread may run; anywhere when empty.
+    /// Where the engine may run, and then only its own thread works there; any thread anywhere when empty.
     pub engine_cores: Vec<usize>,
 }
 
