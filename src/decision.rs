@@ -438,6 +438,37 @@ impl Decision {
         }
     }
 
+    /// Nothing decided yet, in place.
+    pub fn clear(&mut self, tables: TablesVersion, snapshot: u64) {
+        // All by name, so that a new field cannot be forgotten.
+        let Self {
+            tables: of_tables,
+            snapshot: of_snapshot,
+            services,
+            neighbours,
+            area,
+            incident_type,
+            priority,
+            rung,
+            discrepancies,
+            reasons,
+            test,
+            lang,
+            interpreter,
+            text,
+            quiet,
+            caller,
+        } = self;
+        (*of_tables, *of_snapshot, *rung) = (tables, snapshot, Rung::Nothing);
+        (*area, *incident_type, *priority) = (None, None, None);
+        services.clear();
+        neighbours.clear();
+        discrepancies.clear();
+        reasons.clear();
+        (*test, *interpreter, *text, *quiet) = (false, false, false, false);
+        (*lang, *caller) = (None, None);
+    }
+
     /// Adds an oddity once. Past the bound the first ones stay: they are nearest to the evidence.
     pub fn note(&mut self, discrepancy: Discrepancy) {
         if !self.discrepancies.contains(&discrepancy) {

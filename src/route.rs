@@ -25,13 +25,14 @@ use crate::units::{Name, Timestamp};
 /// About one look-up in the ground plus the words, if there are any. No allocation, no lock.
 pub fn route(snapshot: &Snapshot, contact: &Contact, now: Timestamp) -> Decision {
     let mut decision = Decision::blank(snapshot.tables.version, snapshot.number);
-    decide(snapshot, contact, now, &mut decision);
+    route_into(&mut decision, snapshot, contact, now);
     decision
 }
 
-/// Fills in a blank decision where it stands: moving its 1.6 KB about takes longer than the look-up.
-fn decide(snapshot: &Snapshot, contact: &Contact, now: Timestamp, decision: &mut Decision) {
+/// [`route`] where the answer is wanted: moving its 1.6 KB about takes longer than the look-up. Whatever stood there is gone.
+pub fn route_into(decision: &mut Decision, snapshot: &Snapshot, contact: &Contact, now: Timestamp) {
     let tables = &*snapshot.tables;
+    decision.clear(tables.version, snapshot.number);
     // First what could not be read, so that it is never cut off by later notes.
     note_oddities(contact, decision);
     // What is needed, before where: words of the sea decide what water means.
@@ -94,7 +95,7 @@ fn note_evidence(tables: &Tables, contact: &Contact, heard: &Classification, dec
         decision.because(Step::Urn, Name::of_word(urn.word()));
     }
     if let (Some(DialledMeaning::Hint(service)), true) = (heard.dialled, heard.types.is_empty()) {
-        decision.because(Step::Dialled, Name::of_word(service.word()));
+        decision.because(Step::Dialled, tables.words.names.of(service));
     }
     if heard.words_cut {
         decision.note(Discrepancy::InputCut);
@@ -126,7 +127,7 @@ fn needed(tables: &Tables, heard: &Classification, located: &Located, decision: 
     let mut services = ArrayVec::new();
     if has_evidence(heard) || at_sea {
         services = heard.services(&tables.plans, area, at_sea);
-        decision.because(Step::Plan, services.first().map(|service| Name::of_word(service.word())).unwrap_or_default());
+        decision.because(Step::Plan, services.first().map(|service| tables.words.names.of(*service)).unwrap_or_default());
     }
     if services.is_empty() {
         // Nothing known of what is needed: the area's answering room asks.

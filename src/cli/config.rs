@@ -52,7 +52,7 @@ A configuration, every line of which may be left out:
   blocking_max = 16                      # for reading tables
   name = \"najda-doors\"
   doors_cores = [0, 1]                   # where threads may run; anywhere when left out
-  engine_cores = [2]
+  engine_cores = [2]                     # then only there; doors lend a hand otherwise
   journal_cores = [3]
 
 Ends with 0 when an engine can start with it, with 1 when not.")]

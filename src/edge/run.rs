@@ -47,7 +47,7 @@ use crate::decision::{Decision, DecisionRecord, DispatcherIndex};
 use crate::deliver::{DispatcherState, Target};
 use crate::engine::{Config as EngineConfig, Engine, Input, Room, Rooms};
 use crate::limits::{CHECKPOINT_ENTRIES, CHECKPOINT_MICROS, ENGINE_QUEUE_MAX, PENDING_ENTRIES_MAX, SESSION_QUEUE_MAX};
-use crate::route::{last_resort, record, route};
+use crate::route::{last_resort, record, route_into};
 use crate::store::{BlobName, Notice, Partition, Store};
 use crate::tables::compiled;
 use crate::tables::published::{Published, Retired};
@@ -64,7 +64,7 @@ pub struct NodeConfig {
     pub state_folder: PathBuf,
     pub identity: Identity,
     pub engine: EngineConfig,
-    /// Where the engine's thread may run; anywhere when empty.
+    /// Where the engine may run, and then only its own thread works there; any thread anywhere when empty.
     pub engine_cores: Vec<usize>,
 }
 
@@ -308,7 +308,8 @@ impl NodeCore {
     fn decided(&self, contact: &Contact, now: Timestamp) -> Decided {
         let snapshot = self.published.load();
         let began = std::time::Instant::now();
-        let decision = route(&snapshot, contact, now);
+        let mut decision = Decision::blank(snapshot.tables.version, snapshot.number);
+        route_into(&mut decision, &snapshot, contact, now);
         self.stages.decided(began.elapsed());
         decided(&snapshot, &decision)
     }

@@ -465,7 +465,8 @@ const fn fan(index: u32, count: u32) -> (u32, u32) {
     // The middle of the index-th of equal parts.
     let out = ((index as u64 * 2 + 1) << 32) / (count as u64 * 2);
     let around = GOLDEN_TURN.wrapping_mul(index).wrapping_add(GOLDEN_TURN / 2);
-    (if out > u32::MAX as u64 { u32::MAX & !1 } else { out as u32 & !1 }, around & !1)
+    let out = if out > u32::MAX as u64 { u32::MAX } else { out as u32 };
+    (out & !1, around & !1)
 }
 
 /// The point at a distance and a direction (clockwise from north).

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! 0    8  magic "NAJDATBL"
-//! 8    4  format (1)                      all numbers little-endian
+//! 8    4  format (2)                      all numbers little-endian
 //! 12   4  count of sections
 //! 16  32  SHA-256 over the sections: the version
 //! 48      per section: name length u32, body length u32, name, zeros up to a multiple of 4, body, zeros up to a multiple of 4
@@ -19,7 +19,7 @@ use super::source::{Files, Source};
 use crate::units::TablesVersion;
 
 const MAGIC: &[u8; 8] = b"NAJDATBL";
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 const HEAD_BYTES: usize = 48;
 /// A country of 12 M vertices compiles to about 150 MiB.
 const BYTES_MAX: usize = 1 << 30;

@@ -22,6 +22,8 @@ pub enum DialledMeaning {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Numbers {
     dialled: Vec<(Box<str>, DialledMeaning)>,
+    /// The same by [`key`], ascending, but for numbers that are too long for one.
+    by_key: Vec<(u64, DialledMeaning)>,
     menu: [Option<Service>; 10],
 }
 
@@ -43,7 +45,7 @@ impl Numbers {
     /// Compiles the rows of `numbers.csv`: kinds `national`, `hint`, `non_emergency`, and `menu` (the number is then a key, 0 to 9).
     pub fn compile(rows: &[Row<NumberRow>]) -> (Self, Vec<Defect>) {
         let mut defects = Vec::new();
-        let mut numbers = Self { dialled: Vec::with_capacity(rows.len()), menu: [None; 10] };
+        let mut numbers = Self { dialled: Vec::with_capacity(rows.len()), by_key: Vec::new(), menu: [None; 10] };
         for row in rows {
             if let Err(defect) = numbers.add(row) {
                 defects.push(defect);
@@ -54,6 +56,8 @@ impl Numbers {
         }
         numbers.dialled.sort_by(|a, b| a.0.cmp(&b.0));
         assert!(numbers.dialled.is_sorted_by(|a, b| a.0 < b.0));
+        numbers.by_key = numbers.dialled.iter().filter_map(|(digits, meaning)| Some((key(digits)?, *meaning))).collect();
+        numbers.by_key.sort_unstable_by_key(|(key, _)| *key);
         (numbers, defects)
     }
 
@@ -92,9 +96,9 @@ impl Numbers {
 
     /// The meaning of a number as it was dialled; spaces, dashes and brackets do not count.
     pub fn meaning(&self, dialled: &str) -> Option<DialledMeaning> {
-        if dialled.bytes().all(|byte| byte.is_ascii_digit()) {
-            let at = self.dialled.binary_search_by(|(number, _)| (**number).cmp(dialled)).ok()?;
-            return self.dialled.get(at).map(|(_, meaning)| *meaning);
+        if let Some(key) = key(dialled) {
+            let at = self.by_key.partition_point(|(known, _)| *known < key);
+            return self.by_key.get(at).filter(|(known, _)| *known == key).map(|(_, meaning)| *meaning);
         }
         let digits = || dialled.bytes().filter(u8::is_ascii_digit);
         let at = self.dialled.binary_search_by(|(number, _)| number.bytes().cmp(digits())).ok()?;
@@ -118,6 +122,12 @@ impl Numbers {
     }
 }
 
+/// The digits of a number as one number, four bits each and none of them zero; `None` when there are more than sixteen.
+fn key(dialled: &str) -> Option<u64> {
+    let digits = dialled.bytes().filter(u8::is_ascii_digit).map(|digit| u64::from(digit - b'0') + 1);
+    digits.enumerate().try_fold(0, |key: u64, (at, digit)| (at < 16).then_some(key << 4 | digit))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -139,6 +149,21 @@ mod tests {
         assert_eq!((numbers.meaning("90"), numbers.meaning(""), numbers.meaning("9990")), (None, None, None));
         assert_eq!(numbers.national(), Some("900"));
         assert_eq!(numbers.menu(2), Some(Service::Ambulance), "the usual menu, as the pack names none");
+    }
+
+    #[test]
+    fn numbers_of_any_length_are_told_apart() {
+        let long = "12345678901234567";
+        let rows =
+            [row("0999", "hint", "ambulance"), row("999", "hint", "police"), row(long, "national", ""), row(&long[1..], "hint", "police")];
+        let (numbers, defects) = Numbers::compile(&rows);
+        assert_eq!(defects, []);
+        assert_eq!(numbers.meaning("(0) 999"), Some(DialledMeaning::Hint(Service::Ambulance)));
+        assert_eq!(numbers.meaning("999"), Some(DialledMeaning::Hint(Service::Police)));
+        assert_eq!((numbers.meaning("00999"), numbers.meaning("99")), (None, None));
+        assert_eq!(numbers.meaning("1 2345678901234567"), Some(DialledMeaning::National));
+        assert_eq!(numbers.meaning(&long[1..]), Some(DialledMeaning::Hint(Service::Police)));
+        assert_eq!((numbers.meaning(&long[..16]), numbers.meaning("123456789012345678")), (None, None));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::lexicon::Lexicon;
 use super::numbers::Numbers;
 use super::source::{Defect, Source};
 use super::types::Types;
+use crate::units::Name;
 
 /// The part of the tables that `classify` reads.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -15,7 +16,12 @@ pub struct Vocabulary {
     pub types: Types,
     pub numbers: Numbers,
     pub known: KnownTypes,
+    pub names: ServiceNames,
 }
+
+/// The word of each service as a name, made once: a decision gives one or two of them as reasons.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceNames([Name; Service::ALL.len()]);
 
 /// Types that signals without words stand for, by their APCO codes; absent from a pack that has other codes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,6 +45,23 @@ pub struct KnownTypes {
     pub trouble: Option<TypeIndex>,
     pub utility: Option<TypeIndex>,
     pub water: Option<TypeIndex>,
+}
+
+impl ServiceNames {
+    #[inline]
+    pub fn of(&self, service: Service) -> Name {
+        self.0.get(service as usize).copied().unwrap_or_default()
+    }
+}
+
+impl Default for ServiceNames {
+    fn default() -> Self {
+        let mut names = [Name::default(); Service::ALL.len()];
+        for service in Service::ALL {
+            names[service as usize] = Name::of_word(service.word());
+        }
+        Self(names)
+    }
 }
 
 impl KnownTypes {
@@ -118,6 +141,6 @@ impl Vocabulary {
         let (lexicon, more) = Lexicon::compile(&source.lexicon, &types);
         defects.extend(more);
         let known = KnownTypes::of(&types);
-        (Self { lexicon, types, numbers, known }, defects)
+        (Self { lexicon, types, numbers, known, names: ServiceNames::default() }, defects)
     }
 }

@@ -414,6 +414,24 @@ async fn a_client_has_one_stream_and_no_datagrams() {
     assert!(timeout(Duration::from_millis(100), raw.connection.open_uni()).await.is_err());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_needs_no_answer_is_received_together_and_at_the_latest_with_the_next_answer() {
+    let house = House::open().await;
+    let mut raw = house.raw("gateway/g1").await;
+    let mut frames = Vec::new();
+    for seq in 1..=3 {
+        encode_into(seq, &GatewaySays::HungUp { key: key_of("g1", &format!("call-{seq}")), why: HangUp::Caller }, &mut frames).unwrap();
+    }
+    raw.send.write_all(&frames).await.unwrap();
+    assert_eq!(raw.hear::<Received>().await.1, Received { through: 3 });
+    frames.clear();
+    encode_into(4, &GatewaySays::HungUp { key: key_of("g1", "call-4"), why: HangUp::Caller }, &mut frames).unwrap();
+    encode_into(5, &GatewaySays::Contact { contact: Arc::new(contact("call-5")), handed_back: false }, &mut frames).unwrap();
+    raw.send.write_all(&frames).await.unwrap();
+    assert!(matches!(raw.hear().await, (1, GatewayHears::Targets { .. })));
+    assert_eq!(raw.hear::<Received>().await.1, Received { through: 5 }, "nothing is told twice");
+}
+
 // --- what peers do wrong ---
 
 #[tokio::test(flavor = "multi_thread")]

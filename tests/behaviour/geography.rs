@@ -376,18 +376,25 @@ proptest! {
     }
 }
 
-/// The word of a leaf says how long its record is, so that nothing waits for the record's head; they must agree.
+/// The line of a tile says where its leaves begin and how long they are, so that nothing waits for their heads; they must agree.
 #[test]
-fn a_leaf_word_that_lies_about_its_record_is_refused() {
-    const HEADER_WORDS: usize = 14;
+fn a_tile_that_lies_about_its_leaves_is_refused() {
+    const HEADER_WORDS: usize = 12;
     let words = Grid::build(&layered()).unwrap().to_words();
-    let leaf = (HEADER_WORDS..words.len()).find(|at| words[*at] >> 30 == 1).expect("a leaf among the cells");
     assert!(Grid::from_words(&words).is_ok());
-    for lie in [1 << 26, 1] {
+    let is_refused = |at: usize, lie: u32| {
         let mut words = words.clone();
-        words[leaf] ^= lie;
-        assert!(Grid::from_words(&words).is_err());
-    }
+        words[at] = words[at].wrapping_add(lie);
+        Grid::from_words(&words).is_err()
+    };
+    let tile = HEADER_WORDS;
+    assert!(is_refused(tile, 1 << 2), "where the leaves begin");
+    assert!(is_refused(tile + 1, 1 << 16), "where those of the second row begin");
+    let is_leaf = |code: u32| (8..15).contains(&code);
+    let row = (tile + 5..tile + 13).find(|row| (0..8).any(|lon| is_leaf((words[*row] >> (4 * lon)) & 0xf))).expect("a leaf in the tile");
+    let lon = (0..8).find(|lon| is_leaf((words[row] >> (4 * lon)) & 0xf)).unwrap();
+    assert!(is_refused(row, 1 << (4 * lon)), "how long a leaf is");
+    assert!(is_refused(tile + 13, 60_000), "an area that is not there");
 }
 
 #[test]

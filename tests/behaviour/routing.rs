@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use najda::decision::DispatcherState;
+use najda::decision::{Decision, DispatcherState};
 use najda::edge::tables::{load_or_shipped, read_folder};
-use najda::route::{last_resort, record, route};
+use najda::route::{last_resort, record, route, route_into};
 use najda::tables::compiled::{self, CompiledError};
 use najda::tables::snapshot::{Snapshot, States};
 use najda::units::{ContactId, Name, Timestamp};
@@ -22,6 +22,26 @@ fn check(fields: &str, expected: &str) {
 #[test]
 fn a_wordless_call_goes_to_the_answering_room_of_its_area() {
     check(r#""dialled":"100","lat":0.75,"lon":0.41,"uncertainty_m":10"#, "police TL-CAP-POL");
+}
+
+/// The doors decide in place, one contact after the other: nothing of the one before may be left.
+#[test]
+fn a_decision_made_where_another_stood_is_made_afresh() {
+    let snapshot = uae();
+    let contacts = [
+        r#"{"id":"t","dialled":"999","lat":25.2048,"lon":55.2708,"uncertainty_m":15,"line":"+971501234567"}"#,
+        r#"{"id":"t","text":"حريق في برج وناس محاصرين في الطابق العاشر","door":"sms","lat":25.30,"lon":55.37,"uncertainty_m":3000}"#,
+        r#"{"id":"t","urn":"urn:service:test.sos","lat":25.2048,"lon":55.2708,"uncertainty_m":15}"#,
+        r#"{"id":"t","dialled":"12345","lang":"ur"}"#,
+    ];
+    let read = |json: &str| read_contact(json.as_bytes(), Name::new("t").unwrap(), ContactId(1), Timestamp::from_secs(1_780_308_000));
+    let contacts = contacts.map(|json| read(json).unwrap().contact);
+    let mut decision = Decision::blank(snapshot.tables.version, 7);
+    for (before, contact) in contacts.iter().flat_map(|before| contacts.iter().map(move |contact| (before, contact))) {
+        route_into(&mut decision, snapshot, before, before.received);
+        route_into(&mut decision, snapshot, contact, contact.received);
+        assert_eq!(decision, route(snapshot, contact, contact.received), "{contact:?} after {before:?}");
+    }
 }
 
 #[test]

@@ -468,7 +468,7 @@ impl<D: Desk> Talk<'_, D> {
             } else {
                 self.tell_by.get_or_insert_with(|| Instant::now() + Duration::from_micros(RECEIVED_MICROS_MAX));
             }
-            // Answer first; the engine's thread is woken while the answer is on its way. But the engine is told even when the peer
+            // Answer first; the engine is worked at while the answer is on its way. But the engine is told even when the peer
             // does not read its answers.
             let mut write = pin!(self.writer.write(&self.stop));
             let written = tokio::select! {

@@ -1,4 +1,4 @@
-//! The engine thread's side of the journal: entries that the store has not taken yet, and what is given up when it is gone too long.
+//! The engine's side of the journal: entries that the store has not taken yet, and what is given up when it is gone too long.
 //!
 //! **Invariants:** entries are handed over in their order, each once. What is given up is returned to the caller, who must tell the
 //! engine before the next receipt, and is declared to the store once, with the first batch after it.

@@ -137,7 +137,7 @@ fn or_end<T>(work: impl FnOnce() -> T) -> T {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crossbeam::channel::{Receiver, Sender, bounded, unbounded};
+    use crossbeam::channel::{Receiver, Sender, bounded};
     use std::sync::Arc;
     use std::thread::{self, ThreadId};
 
@@ -193,7 +193,7 @@ mod tests {
     fn house(shared: bool, late: &[u32]) -> House {
         let parker = Parker::new();
         let turns = Arc::new(Turns::new(Put { queue: bounded(100_000), end: AtomicBool::new(false) }, &parker, shared));
-        let (say, said) = unbounded();
+        let (say, said) = bounded(100_000);
         let clerk = Clerk { said: say, late: late.to_vec(), needs: false, nap: LONG };
         let own = Arc::clone(&turns);
         let thread = thread::spawn(move || own.work(clerk, &parker));

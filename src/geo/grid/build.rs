@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use super::lines::{BLOCK_LINES_MAX, TileBuilder, elsewhere};
+use super::record::{PALETTE_MAX, write_record};
 use super::*;
 use crate::geo::ring;
 
 /// Cells by which edges are sorted first.
 const COARSE_CELLS_MAX: u64 = 1 << 16;
+/// Edges of a root cell through which a border runs, on average; where they are more the root is finer.
+const ROOT_EDGES_MEAN: usize = 12;
 
 /// An edge of the map with every area that it bounds. `a` is west of `b`, or south of it on the same meridian.
 #[derive(Clone, Copy, Debug)]
@@ -132,23 +136,36 @@ impl Grid {
             root_lons: 0,
             root_lats: 0,
             area_max,
-            cells: Vec::new(),
-            leaves: Vec::new(),
+            lines: Lines::of(&[]),
             sets: Vec::new(),
         };
         if let Some(all) = bbox {
-            Builder { grid: &mut grid, merged: &merged, set_offsets: BTreeMap::new(), pools: Vec::new(), leaf_edges: 0, leaf_edges_max: 0 }
-                .all(all)?;
+            let mut builder = Builder {
+                merged: &merged,
+                area_max,
+                lines: Vec::new(),
+                sets: Vec::new(),
+                set_values: BTreeMap::new(),
+                pools: Vec::new(),
+                leaf_edges: 0,
+                leaf_edges_max: 0,
+            };
+            (grid.root_shift, grid.root_lons, grid.root_lats) = builder.all(grid.origin, all)?;
+            grid.lines = Lines::of(&builder.lines);
+            grid.sets = builder.sets;
         }
         Ok(grid)
     }
 }
 
 struct Builder<'a> {
-    grid: &'a mut Grid,
     merged: &'a MergedEdges,
-    set_offsets: BTreeMap<Vec<u16>, u32>,
-    /// Lists of edges by cell of a sub-grid, kept between cells so that they are allocated once a level.
+    area_max: u16,
+    lines: Vec<u32>,
+    sets: Vec<u32>,
+    /// The value of each set; `None` when it stands too far back for one.
+    set_values: BTreeMap<Vec<u16>, Option<u16>>,
+    /// Lists of edges by cell of a tile, kept between tiles so that they are allocated once a level.
     pools: Vec<Vec<Vec<u32>>>,
     /// Edges in the leaves of the present root cell, and how many they may become: bundles of lines a hair's breadth apart
     /// would else fill the memory with copies.
@@ -156,53 +173,54 @@ struct Builder<'a> {
     leaf_edges_max: usize,
 }
 
-/// A square of the grid while it is being built.
-#[derive(Clone, Copy)]
-struct Square {
-    corner: Point,
-    shift: u32,
-}
-
 impl Square {
-    fn child(self, side_log: u32, lon: u32, lat: u32) -> Self {
-        let shift = self.shift - side_log;
-        let step = |from: i32, count: u32| (i64::from(from) + (i64::from(count) << shift)) as i32;
-        Self { corner: Point { lat_e7: step(self.corner.lat_e7, lat), lon_e7: step(self.corner.lon_e7, lon) }, shift }
-    }
-
     /// The closed square, its far sides included.
     fn bbox(self) -> BBox {
-        BBox { min: self.corner, max: self.child(0, 1, 1).corner }
+        BBox { min: self.corner, max: self.beside(1, 1).corner }
+    }
+
+    fn cell(self, lon: u32, lat: u32) -> Self {
+        Self { corner: self.corner, shift: self.shift - SIDE_LOG }.beside(lon, lat)
     }
 }
 
 impl Builder<'_> {
-    fn all(mut self, all: BBox) -> Result<(), GridError> {
-        let target = (self.merged.edges.len() as u64 / 4).clamp(64, ROOT_CELLS_MAX);
+    /// The shift of the root's cells and its sides in tiles.
+    fn all(&mut self, origin: Point, all: BBox) -> Result<(u32, u32, u32), GridError> {
         let sides = |shift: u32| (root_side(all.min.lon_e7, all.max.lon_e7, shift), root_side(all.min.lat_e7, all.max.lat_e7, shift));
-        let shift = (0..ROOT_SHIFT_MAX).find(|shift| sides(*shift).0 * sides(*shift).1 <= target).unwrap_or(ROOT_SHIFT_MAX);
-        let (lons, lats) = sides(shift);
-        (self.grid.root_shift, self.grid.root_lons, self.grid.root_lats) = (shift, lons as u32, lats as u32);
-        let count = (lons * lats) as usize;
-        self.grid.cells = vec![0; count.next_multiple_of(4)];
+        let fits = |shift: u32, cells: u64| sides(shift).0 * sides(shift).1 <= cells.clamp(64, ROOT_CELLS_MAX);
+        let edge_count = self.merged.edges.len() as u64;
+        let mut shift = (0..ROOT_SHIFT_MAX).find(|shift| fits(*shift, edge_count / 4)).unwrap_or(ROOT_SHIFT_MAX);
+        let (lons, lats, starts, sorted) = loop {
+            let (lons, lats) = sides(shift + SIDE_LOG);
+            let (lons, lats) = (lons as u32, lats as u32);
+            let (starts, sorted) = self.root_lists(Square { corner: origin, shift }, lons * SIDE, lats * SIDE);
+            let crossed = starts.windows(2).filter(|bounds| bounds[0] != bounds[1]).count();
+            let is_fine = sorted.len() <= crossed * ROOT_EDGES_MEAN;
+            if is_fine || shift == 0 || !fits(shift - 1, 4 * edge_count) {
+                break (lons, lats, starts, sorted);
+            }
+            shift -= 1;
+        };
+        self.lines = vec![0; (lons * lats) as usize * LINE_WORDS];
 
-        let root = Square { corner: self.grid.origin, shift };
-        let (starts, sorted) = self.root_lists(root, lons as u32, lats as u32);
+        let root = Square { corner: origin, shift: shift + SIDE_LOG };
         let mut set: Vec<u16> = Vec::new();
-        for at in 0..count {
-            let (lon, lat) = ((at % lons as usize) as u32, (at / lons as usize) as u32);
+        for tile in 0..lons * lats {
+            let (lon, lat) = (tile % lons, tile / lons);
             // The western side lies outside every area, so each row starts from nothing.
             if lon == 0 {
                 set.clear();
             }
-            let square = root.child(0, lon, lat);
-            let edges = sorted.get(starts[at] as usize..starts[at + 1] as usize).unwrap_or_default();
-            (self.leaf_edges, self.leaf_edges_max) = (0, 32 * edges.len() + 2_048);
-            let word = self.cell(square, edges, &set, 0)?;
-            self.grid.cells[at] = word;
-            self.walk_east(square, edges, &mut set);
+            let list = |cell: u32| {
+                let (cell_lon, cell_lat) = (lon * SIDE + cell % SIDE, lat * SIDE + cell / SIDE);
+                let at = (cell_lat * lons * SIDE + cell_lon) as usize;
+                sorted.get(starts[at] as usize..starts[at + 1] as usize).unwrap_or_default()
+            };
+            let words = self.tile(root.beside(lon, lat), &list, &mut set, 0)?;
+            self.lines[tile as usize * LINE_WORDS..][..LINE_WORDS].copy_from_slice(&words);
         }
-        Ok(())
+        Ok((shift, lons, lats))
     }
 
     /// The edges of every root cell, as one list and where each cell's part of it starts.
@@ -225,69 +243,91 @@ impl Builder<'_> {
         (starts, sorted)
     }
 
-    /// The word of one cell; appends its sub-grid or leaf. `set` holds the areas of its corner.
-    fn cell(&mut self, square: Square, edges: &[u32], set: &[u16], level: usize) -> Result<u32, GridError> {
-        if edges.is_empty() {
-            return self.final_word(set);
+    /// The line of one tile; appends its blocks. `set` holds the areas of its corner, then those of its eastern neighbour's.
+    fn tile<'l>(
+        &mut self,
+        square: Square,
+        list: &dyn Fn(u32) -> &'l [u32],
+        set: &mut Vec<u16>,
+        level: usize,
+    ) -> Result<[u32; LINE_WORDS], GridError> {
+        let mut tile = TileBuilder::default();
+        let mut blocks: Vec<u32> = Vec::new();
+        let (mut west, mut here) = (set.clone(), Vec::new());
+        for lat in 0..SIDE {
+            tile.row(lat, blocks.len() / LINE_WORDS);
+            here.clone_from(&west);
+            for lon in 0..SIDE {
+                let (cell, edges) = (square.cell(lon, lat), list(lat * SIDE + lon));
+                if level == 0 {
+                    (self.leaf_edges, self.leaf_edges_max) = (0, 32 * edges.len() + 2_048);
+                }
+                let value = if edges.is_empty() { self.value(&here) } else { None };
+                if !value.is_some_and(|value| tile.set_value(lon, lat, value)) {
+                    let first = blocks.len();
+                    self.block(cell, edges, &here, level, &mut blocks)?;
+                    blocks.resize(blocks.len().next_multiple_of(LINE_WORDS), 0);
+                    tile.set_block(lon, lat, (blocks.len() - first) / LINE_WORDS);
+                }
+                self.walk_east(cell, edges, &mut here);
+            }
+            if lat == 0 {
+                set.clone_from(&here);
+            }
+            self.walk_north(square.cell(0, lat), list(lat * SIDE), &mut west);
         }
-        let few = edges.len() <= LEAF_EDGES_MAX;
-        if few || square.shift == 0 {
-            return self.leaf(square, edges, set);
-        }
-        // As many cells as leave each a handful of edges of a line that runs through.
-        let wanted = (edges.len() / 8).max(2).ilog2();
-        let side_log = wanted.min(SUB_LOG_MAX).min(square.shift);
-        let side = 1u32 << side_log;
+        let first = self.lines.len() / LINE_WORDS;
+        self.lines.extend_from_slice(&blocks);
+        tile.finish(first).ok_or(GridError::TooLarge)
+    }
 
-        if self.pools.len() <= level {
-            self.pools.push(Vec::new());
+    /// Appends what stands in one cell: a finer tile, or a leaf.
+    fn block(&mut self, square: Square, edges: &[u32], set: &[u16], level: usize, blocks: &mut Vec<u32>) -> Result<(), GridError> {
+        if edges.len() > LEAF_EDGES_MAX && square.shift >= SIDE_LOG {
+            if self.pools.len() <= level {
+                self.pools.push(Vec::new());
+            }
+            let mut lists = std::mem::take(&mut self.pools[level]);
+            let total = self.sort_into(square, edges, &mut lists);
+            // Edges that lie on each other at this scale, or all meet in one vertex, are not parted by more cells.
+            let fine = square.shift <= FINE_SHIFT && total > edges.len() * SIDE as usize * 3 / 4;
+            let in_vain = fine || self.leaf_edges + total > self.leaf_edges_max;
+            let tile = (!in_vain).then(|| self.tile(square, &|cell| &lists[cell as usize], &mut set.to_vec(), level + 1));
+            self.pools[level] = lists;
+            if let Some(words) = tile {
+                blocks.extend_from_slice(&words?);
+                return Ok(());
+            }
         }
-        let mut lists = std::mem::take(&mut self.pools[level]);
+        let mut leaf = self.leaf(square.corner, edges, set);
+        if leaf.len() <= BLOCK_LINES_MAX * LINE_WORDS {
+            blocks.append(&mut leaf);
+            return Ok(());
+        }
+        blocks.push(elsewhere(self.lines.len() / LINE_WORDS).ok_or(GridError::TooLarge)?);
+        self.lines.append(&mut leaf);
+        self.lines.resize(self.lines.len().next_multiple_of(LINE_WORDS), 0);
+        Ok(())
+    }
+
+    /// The edges of each cell of a tile, and how many there are in all of them.
+    fn sort_into(&self, square: Square, edges: &[u32], lists: &mut Vec<Vec<u32>>) -> usize {
         lists.iter_mut().for_each(Vec::clear);
-        lists.resize_with(lists.len().max((side * side) as usize), Vec::new);
-        let inner = Square { corner: square.corner, shift: square.shift - side_log };
+        lists.resize_with((SIDE * SIDE) as usize, Vec::new);
         let mut total = 0;
         for index in edges {
             let edge = self.merged.edges[*index as usize];
-            cells_met(inner, side, side, edge.a, edge.b, |cell| {
+            cells_met(square.cell(0, 0), SIDE, SIDE, edge.a, edge.b, |cell| {
                 lists[cell].push(*index);
                 total += 1;
             });
         }
-        // Edges that lie on each other at this scale, or all meet in one vertex, are not parted by more cells.
-        let fine = square.shift <= FINE_SHIFT && total > edges.len() * side as usize * 3 / 4;
-        let in_vain = fine || self.leaf_edges + total > self.leaf_edges_max;
-        if in_vain {
-            self.pools[level] = lists;
-            return self.leaf(square, edges, set);
-        }
-        let offset = self.grid.cells.len();
-        if offset / 4 > SUB_OFFSET as usize {
-            return Err(GridError::TooLarge);
-        }
-        self.grid.cells.resize(offset + (side * side) as usize, 0);
-        let mut west = set.to_vec();
-        for lat in 0..side {
-            let mut here = west.clone();
-            for lon in 0..side {
-                let at = (lat * side + lon) as usize;
-                let child = square.child(side_log, lon, lat);
-                let word = self.cell(child, &lists[at], &here, level + 1)?;
-                self.grid.cells[offset + at] = word;
-                if lon + 1 < side {
-                    self.walk_east(child, &lists[at], &mut here);
-                }
-            }
-            let first = (lat * side) as usize;
-            self.walk_north(square.child(side_log, 0, lat), &lists[first], &mut west);
-        }
-        self.pools[level] = lists;
-        Ok(SUB << KIND_SHIFT | side_log << SUB_SHIFT | (offset / 4) as u32)
+        total
     }
 
     /// Turns the areas of a cell's corner into those of its eastern neighbour's. The walk runs along the cell's southern side.
     fn walk_east(&self, square: Square, edges: &[u32], set: &mut Vec<u16>) {
-        let next = square.child(0, 1, 0).corner;
+        let next = square.beside(1, 0).corner;
         for edge in edges.iter().map(|index| &self.merged.edges[*index as usize]) {
             if ring::crosses_parallel(edge.a, edge.b, square.corner, next) {
                 toggle(set, self.merged.areas(edge));
@@ -296,7 +336,7 @@ impl Builder<'_> {
     }
 
     fn walk_north(&self, square: Square, edges: &[u32], set: &mut Vec<u16>) {
-        let next = square.child(0, 0, 1).corner;
+        let next = square.beside(0, 1).corner;
         for edge in edges.iter().map(|index| &self.merged.edges[*index as usize]) {
             if ring::crosses_meridian(edge.a, edge.b, square.corner, next) {
                 toggle(set, self.merged.areas(edge));
@@ -304,32 +344,29 @@ impl Builder<'_> {
         }
     }
 
-    fn final_word(&mut self, set: &[u16]) -> Result<u32, GridError> {
-        let payload = match set {
-            [] => 0,
-            [area] => u32::from(*area) + 1,
-            areas => {
-                let offset = match self.set_offsets.get(areas) {
-                    Some(offset) => *offset,
-                    None => {
-                        let offset = self.grid.sets.len() as u32;
-                        self.grid.sets.push(areas.len() as u32);
-                        self.grid.sets.extend(areas.iter().map(|area| u32::from(*area)));
-                        self.set_offsets.insert(areas.to_vec(), offset);
-                        offset
+    /// The value of a cell without edges; `None` when there are too many sets for all of them to have one.
+    fn value(&mut self, set: &[u16]) -> Option<u16> {
+        match set {
+            [] => Some(0),
+            [area] => Some(area + 1),
+            areas => match self.set_values.get(areas) {
+                Some(value) => *value,
+                None => {
+                    let value = u16::try_from(self.sets.len() + usize::from(self.area_max) + 2).ok();
+                    if value.is_some() {
+                        self.sets.push(areas.len() as u32);
+                        self.sets.extend(areas.iter().map(|area| u32::from(*area)));
                     }
-                };
-                offset + SET_FIRST
-            }
-        };
-        if payload > PAYLOAD { Err(GridError::TooLarge) } else { Ok(FINAL << KIND_SHIFT | payload) }
+                    self.set_values.insert(areas.to_vec(), value);
+                    value
+                }
+            },
+        }
     }
 
-    fn leaf(&mut self, square: Square, edges: &[u32], set: &[u16]) -> Result<u32, GridError> {
-        let offset = self.grid.leaves.len();
-        if offset / 2 > LEAF_OFFSET as usize {
-            return Err(GridError::TooLarge);
-        }
+    /// The records of a leaf.
+    fn leaf(&mut self, corner: Point, edges: &[u32], set: &[u16]) -> Vec<u32> {
+        let mut out = Vec::new();
         self.leaf_edges += edges.len();
         let mut areas = set.to_vec();
         for index in edges {
@@ -351,12 +388,11 @@ impl Builder<'_> {
             for (at, (vertices, masks)) in records.iter().enumerate() {
                 let same = at + 1 < records.len();
                 let more = same || group + 1 < groups;
-                let (palette, corner_mask) = if at == 0 { (palette, mask_of(set)) } else { (&palette[..0], 0) };
-                write_record(&mut self.grid.leaves, square.corner, palette, corner_mask, (more, same), vertices, masks);
+                let inside = if at == 0 { (palette, mask_of(set)) } else { (&palette[..0], 0) };
+                write_record(&mut out, corner, inside, (more, same), vertices, masks);
             }
         }
-        let vertices = self.grid.leaves.get(offset).map_or(2, |head| Record::vertices(*head));
-        Ok(LEAF << KIND_SHIFT | (vertices as u32 / 2 - 1) << LEAF_SHIFT | (offset / 2) as u32)
+        out
     }
 }
 
@@ -386,7 +422,7 @@ fn cells_met(block: Square, lons: u32, lats: u32, a: Point, b: Point, mut each: 
     }
     if south == north && west == east {
         // The usual case of a short edge: when it cannot leave the cell it needs no test.
-        let cell = block.child(0, west as u32, south as u32);
+        let cell = block.beside(west as u32, south as u32);
         if edge_meets_box(a, b, &cell.bbox()) {
             each(south as usize * lons as usize + west as usize);
         }
@@ -396,7 +432,7 @@ fn cells_met(block: Square, lons: u32, lats: u32, a: Point, b: Point, mut each: 
         // Where the edge is while it crosses this row, a cell to spare on either side for the rounding.
         let (mut first, mut last) = (west, east);
         if a.lat_e7 != b.lat_e7 && east - west > 2 {
-            let row = block.child(0, 0, lat as u32).bbox();
+            let row = block.beside(0, lat as u32).bbox();
             let lon_at = |lat: i32| {
                 let lat = lat.clamp(around.min.lat_e7, around.max.lat_e7);
                 let part = i128::from(i64::from(lat) - i64::from(a.lat_e7)) * i128::from(i64::from(b.lon_e7) - i64::from(a.lon_e7));
@@ -408,30 +444,30 @@ fn cells_met(block: Square, lons: u32, lats: u32, a: Point, b: Point, mut each: 
             last = last.min(one.max(other) + 1);
         }
         for lon in first..=last {
-            if edge_meets_box(a, b, &block.child(0, lon as u32, lat as u32).bbox()) {
+            if edge_meets_box(a, b, &block.beside(lon as u32, lat as u32).bbox()) {
                 each(lat as usize * lons as usize + lon as usize);
             }
         }
     }
 }
 
-/// Joins edges to chains that share their vertices, in records of at most [`RECORD_VERTICES_MAX`] vertices: for each record
+/// Joins edges to chains that share their vertices, in records of at most [`VERTICES_MAX`] vertices: for each record
 /// the vertices, and the mask of the slot after each but the last (0 between chains). At least one record, perhaps empty.
 fn chained(mut edges: Vec<(Point, Point, u8)>) -> Vec<(Vec<Point>, Vec<u8>)> {
     let mut records: Vec<(Vec<Point>, Vec<u8>)> = Vec::new();
-    let (mut vertices, mut masks) = (Vec::with_capacity(RECORD_VERTICES_MAX), Vec::with_capacity(RECORD_VERTICES_MAX));
+    let (mut vertices, mut masks) = (Vec::with_capacity(VERTICES_MAX), Vec::with_capacity(VERTICES_MAX));
     while !edges.is_empty() {
         let (chain, chain_masks) = next_chain(&mut edges);
         let mut at = 0;
         while at < chain_masks.len() {
             // A chain needs two vertices at least.
-            if vertices.len() + 2 > RECORD_VERTICES_MAX {
+            if vertices.len() + 2 > VERTICES_MAX {
                 records.push((std::mem::take(&mut vertices), std::mem::take(&mut masks)));
             }
             if !vertices.is_empty() {
                 masks.push(0);
             }
-            let count = (RECORD_VERTICES_MAX - vertices.len() - 1).min(chain_masks.len() - at);
+            let count = (VERTICES_MAX - vertices.len() - 1).min(chain_masks.len() - at);
             vertices.extend_from_slice(&chain[at..=at + count]);
             masks.extend_from_slice(&chain_masks[at..at + count]);
             at += count;
@@ -457,40 +493,4 @@ fn next_chain(edges: &mut Vec<(Point, Point, u8)>) -> (Vec<Point>, Vec<u8>) {
         masks.reverse();
     }
     (vertices, masks)
-}
-
-fn write_record(
-    out: &mut Vec<u32>,
-    corner: Point,
-    palette: &[u16],
-    corner_mask: u8,
-    (more, same): (bool, bool),
-    vertices: &[Point],
-    masks: &[u8],
-) {
-    let (mut real, mut across, mut left) = (0u32, 0u32, 0u32);
-    for (slot, (pair, _)) in vertices.windows(2).zip(masks).enumerate().filter(|(_, (_, mask))| **mask != 0) {
-        let (a, b) = (pair[0], pair[1]);
-        real |= 1 << slot;
-        across |= u32::from((a.lon_e7 > corner.lon_e7) != (b.lon_e7 > corner.lon_e7)) << slot;
-        left |= u32::from(is_left(a, b, corner)) << slot;
-    }
-    let flags = if more { MORE } else { 0 } | if same { SAME } else { 0 };
-    let mut edge_masks = masks.iter().copied().filter(|mask| *mask != 0);
-    let first = edge_masks.next().unwrap_or(0);
-    let uniform = if edge_masks.all(|mask| mask == first) { first } else { 0 };
-    // An even number of vertices, two at least: the last one again, which is no edge.
-    let last = vertices.last().copied().unwrap_or_default();
-    let count = vertices.len().max(1).next_multiple_of(2);
-    let padded = || vertices.iter().copied().chain(std::iter::repeat(last)).take(count);
-    out.push(count as u32 | (palette.len() as u32) << 6 | flags | u32::from(corner_mask) << 16 | u32::from(uniform) << 24);
-    out.extend([real, across, left]);
-    out.extend(padded().map(|vertex| vertex.lat_e7 as u32));
-    out.extend(padded().map(|vertex| vertex.lon_e7 as u32));
-    out.extend(palette.chunks(2).map(|pair| u32::from(pair[0]) | pair.get(1).map_or(0, |area| u32::from(*area) << 16)));
-    if uniform == 0 {
-        let bytes: Vec<u8> = masks.iter().copied().chain(std::iter::repeat(0)).take(count - 1).collect();
-        out.extend(bytes.chunks(4).map(|four| four.iter().rev().fold(0u32, |word, mask| word << 8 | u32::from(*mask))));
-    }
-    out.resize(out.len().next_multiple_of(2), 0);
 }

@@ -75,6 +75,22 @@ fn batches_that_wait_share_a_commit_and_an_idle_journal_commits_at_once() {
     assert_eq!(held(&open.store).entries, entries(1..=4_000));
 }
 
+#[test]
+fn the_log_has_its_place_on_the_disk_before_it_is_written_and_does_not_grow() {
+    let rig = OnDisk::new();
+    let ahead = 1 << 20;
+    for round in 0..3 {
+        let open = rig.open_with(|config| config.log_bytes_ahead = ahead);
+        let log_bytes = || fs::metadata(rig.folder().join("journal-000001.db-wal")).unwrap().len();
+        assert_eq!(log_bytes(), ahead, "round {round}");
+        let first = open.claim.next_seq;
+        (first..first + 40).for_each(|seq| open.hold(seq..=seq));
+        assert_eq!(log_bytes(), ahead, "round {round}");
+        assert_eq!(held(&open.store).entries, entries(1..=first + 39), "what lies behind the last commit is no entry");
+        rig.close(open);
+    }
+}
+
 /// A store whose listener stops at its first notice until it is let go, which holds the writer up as a slow disk would.
 fn held_up(rig: &OnDisk, change: impl FnOnce(&mut Config)) -> (Open<EmbeddedStore>, impl FnOnce()) {
     let mut config = Config::new(rig.folder());

@@ -1,0 +1,54 @@
+//! What every fuzz target does with its bytes: reads them, and goes as far as a decision.
+
+use std::sync::LazyLock;
+
+use najda::deliver::{ConsoleHears, ConsoleSays, GatewayHears, GatewaySays};
+use najda::edge::tables::load_or_shipped;
+use najda::route::{record, route};
+use najda::tables::snapshot::Snapshot;
+use najda::units::{ContactId, Name, Timestamp};
+use najda::wire::frame::{FrameBuffer, Message, decode, decode_fact, encode_into};
+use najda::wire::reading::{self, Kind, Receipt};
+use najda::wire::reading_json;
+
+static SNAPSHOT: LazyLock<Snapshot> = LazyLock::new(|| Snapshot::of(load_or_shipped(None).expect("the shipped tables are good").tables));
+const NOW: Timestamp = Timestamp::from_secs(1_780_000_000);
+
+/// A message of telephony: read, said as JSON, made a contact and routed. None of it may panic.
+pub fn read(kind: Kind, bytes: &[u8]) {
+    for message in reading::messages(kind, bytes) {
+        let reading = reading::read(kind, message, NOW);
+        let object = reading_json::object(&reading);
+        assert!(object.contains_key("outcome"), "whatever came, something is done with it");
+        let receipt = Receipt { id: ContactId(1), gateway: Name::default(), trunk: None, received: NOW };
+        if let Some(contact) = reading.contact(receipt) {
+            let decision = record(&SNAPSHOT.tables, &route(&SNAPSHOT, &contact, NOW));
+            assert!(!decision.services.is_empty(), "every contact has somebody who answers");
+        }
+    }
+}
+
+/// Frames of gateways and consoles, and facts of the journal.
+pub fn read_frames(bytes: &[u8]) {
+    drop(decode_fact(bytes));
+    let mut buffer = FrameBuffer::default();
+    for part in bytes.chunks(512) {
+        let space = buffer.space();
+        let count = part.len().min(space.len());
+        space[..count].copy_from_slice(&part[..count]);
+        buffer.filled(count);
+        while let Ok(Some(frame)) = buffer.next_frame() {
+            again(decode::<GatewaySays>(&frame).map(|read| read.message));
+            again(decode::<GatewayHears>(&frame).map(|read| read.message));
+            again(decode::<ConsoleSays>(&frame).map(|read| read.message));
+            again(decode::<ConsoleHears>(&frame).map(|read| read.message));
+        }
+    }
+}
+
+/// What was read can be written.
+fn again<M: Message, E>(read: Result<M, E>) {
+    if let Ok(message) = read {
+        drop(encode_into(1, &message, &mut Vec::new()));
+    }
+}
