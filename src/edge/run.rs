@@ -294,6 +294,17 @@ impl NodeCore {
         answer.recv_timeout(CONTROL_WAIT).context("the engine did not answer")
     }
 
+    /// As [`Core::submit`], for a thread that has other callers to answer: it does none of the engine's work.
+    ///
+    /// # Errors
+    /// As [`Core::submit`].
+    #[expect(clippy::result_large_err, reason = "the input comes back by value so that nothing is allocated while the engine is full")]
+    pub fn leave(&self, input: Input) -> Result<(), Input> {
+        self.turns.queues.inputs.0.try_send(input).map_err(TrySendError::into_inner)?;
+        self.turns.ring();
+        Ok(())
+    }
+
     fn control(&self, control: Control) -> Result<()> {
         self.turns.queues.control.0.send_timeout(control, CONTROL_WAIT).map_err(|_| anyhow!("the engine is stopping"))?;
         self.turns.wake();

@@ -393,7 +393,7 @@ struct Backlog {
 impl Backlog {
     fn submit(backlog: &Arc<Self>, input: Input, runtime: &tokio::runtime::Handle) {
         let input = if backlog.waiting.load(Ordering::Acquire) == 0 {
-            match backlog.core.submit(input) {
+            match backlog.core.leave(input) {
                 Ok(()) => return,
                 Err(input) => input,
             }

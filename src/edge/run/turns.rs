@@ -81,7 +81,15 @@ impl<D: Desk> Turns<D> {
         self.unparker.unpark();
     }
 
-    /// Wakes the desk's own thread.
+    /// As [`Self::knock`], for a thread that has no time for the desk: its own does everything.
+    pub(super) fn ring(&self) {
+        fence(Ordering::SeqCst);
+        if self.asleep.load(Ordering::SeqCst) {
+            self.unparker.unpark();
+        }
+    }
+
+    /// Wakes the desk's own thread, asleep or not.
     pub(super) fn wake(&self) {
         self.unparker.unpark();
     }
@@ -232,6 +240,15 @@ mod tests {
     fn a_desk_of_its_own_is_only_worked_at_by_its_thread() {
         let house = house(false, &[]);
         house.put(7);
+        assert_eq!(house.next(), (7, house.thread.thread().id()));
+        house.end();
+    }
+
+    #[test]
+    fn who_has_no_time_only_rings() {
+        let house = house(true, &[]);
+        house.turns.queues.queue.0.send(7).unwrap();
+        house.turns.ring();
         assert_eq!(house.next(), (7, house.thread.thread().id()));
         house.end();
     }

@@ -211,7 +211,7 @@ impl Hall {
             if !contact.oddities.is_empty() {
                 count(&self.counters.contacts_cut);
             }
-            // The engine is woken while the answer is on its way; it has a thread of its own and the answer does not wait for it.
+            // The engine works while the answer is on its way, on a thread of its own: this one has other callers to answer.
             self.tell(Input::Arrived { session: self.line.session(), contact: Arc::new(contact), decision, handed_back: false });
         } else {
             count(&self.counters.repeated);
