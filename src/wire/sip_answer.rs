@@ -151,14 +151,30 @@ pub fn contacts(targets: &[Target], first: usize) -> String {
         if place > 0 {
             out.push_str(", ");
         }
-        let tenths = if place == last && place > 0 { 1 } else { 10_usize.saturating_sub(place).max(2) };
         out.push('<');
         // A table's address; what could end it or the line stays out of it.
         out.extend(target.uri.chars().filter(|c| !c.is_control() && !c.is_whitespace() && !matches!(c, '<' | '>')));
-        let _ = write!(out, ">;q={}.{}", tenths / 10, tenths % 10);
+        let _ = match weight(place, last) {
+            1_000 => write!(out, ">;q=1.0"),
+            weight if weight % 100 == 0 => write!(out, ">;q=0.{}", weight / 100),
+            weight => write!(out, ">;q=0.{weight:03}"),
+        };
     }
     out.push_str("\r\n");
     out
+}
+
+/// Thousandths, no two alike: a proxy rings targets of one weight together.
+///
+/// # Source
+/// RFC 3261, 25.1: a qvalue has at most three decimals.
+fn weight(place: usize, last: usize) -> usize {
+    match (place, last) {
+        (0, _) => 1_000,
+        (place, last) if place >= last => 100,
+        (place, ..10) => 1_000 - 100 * place,
+        (place, last) => 1_000 - 900 * place / last,
+    }
 }
 
 /// The rules that led to the answer, for whoever reads a trace. Oddities first: they are what a person looks for.
@@ -303,6 +319,14 @@ mod tests {
         let targets = ["sip:a@x", "sip:b@x", "sip:c@x"].map(target);
         assert_eq!(contacts(&targets, 0), "Contact: <sip:a@x>;q=1.0, <sip:b@x>;q=0.9, <sip:c@x>;q=0.1\r\n");
         assert_eq!(contacts(&targets, 1), "Contact: <sip:b@x>;q=1.0, <sip:c@x>;q=0.9, <sip:a@x>;q=0.1\r\n");
+        let many: Vec<Target> = (0..40).map(|number| target(&format!("sip:{number}@x"))).collect();
+        for count in 2..=many.len() {
+            let line = contacts(&many[..count], 0);
+            let weights: Vec<f64> =
+                line.trim_end().split(";q=").skip(1).map(|rest| rest.split(',').next().unwrap().parse().unwrap()).collect();
+            assert!(weights.len() == count && weights.is_sorted_by(|a, b| a > b), "no two alike and falling: {line}");
+            assert!(line.split(";q=").skip(1).all(|rest| rest.split(',').next().unwrap().trim_end().len() <= 5), "{line}");
+        }
         assert_eq!(contacts(&targets[..1], 0), "Contact: <sip:a@x>;q=1.0\r\n");
         assert_eq!(contacts(&[target("sip:a@x>\r\nVia: y")], 0), "Contact: <sip:a@xVia:y>;q=1.0\r\n");
     }
