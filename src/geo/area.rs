@@ -505,7 +505,7 @@ impl Band {
     fn radius_cm(&self, out: u32) -> i64 {
         let (inner, outer) = (u128::from(self.inner_cm), u128::from(self.outer_cm));
         let square = inner * inner + (((outer * outer - inner * inner) * u128::from(out)) >> 32);
-        (square as u64).isqrt() as i64
+        trig::isqrt(square as u64) as i64
     }
 
     fn turn(&self, around: u32) -> u32 {

@@ -183,7 +183,7 @@ pub fn box_distance_cm(point: Point, bbox: &BBox) -> u32 {
     let north = ((i64::from(near.lat_e7) - i64::from(point.lat_e7)).abs() * i64::from(lat)) >> SCALE_BITS;
     let east = (lon_way(point.lon_e7, near.lon_e7).abs() * i64::from(lon)) >> SCALE_BITS;
     let (north, east) = (north.min(LEG_CM_MAX), east.min(LEG_CM_MAX));
-    let cm = ((north * north + east * east) as u64).isqrt();
+    let cm = trig::isqrt((north * north + east * east) as u64);
     cm.saturating_sub(cm / 256 + 2) as u32
 }
 

@@ -61,9 +61,21 @@ pub fn turn_from_mdeg(mdeg: u32) -> u32 {
     ((u64::from(mdeg % 360_000) << 32) / 360_000) as u32
 }
 
+/// The root of `square`, cut to an integer. The machine's own root is only where the search begins: the answer is an integer's.
+pub fn isqrt(square: u64) -> u64 {
+    let mut down = ((square as f64).sqrt() as u64).min(u64::from(u32::MAX));
+    while down * down > square {
+        down -= 1;
+    }
+    while down < u64::from(u32::MAX) && (down + 1) * (down + 1) <= square {
+        down += 1;
+    }
+    down
+}
+
 /// The root of `square`, to the nearest integer.
 pub fn root(square: u64) -> u64 {
-    let down = square.isqrt();
+    let down = isqrt(square);
     if square - down * down > down { down + 1 } else { down }
 }
 
@@ -140,6 +152,20 @@ mod tests {
             assert!((f64::from(got.lat) / cm(meridian) - 1.0).abs() < 1e-5, "{lat}");
             assert!((f64::from(got.lon) - cm(parallel)).abs() < 2e-5 * cm(a), "{lat}");
         }
+    }
+
+    #[test]
+    fn a_cut_root_is_the_one_the_integers_give() {
+        let mut square = 1_u64;
+        for step in 0..200_000_u64 {
+            // Every size of number, and both sides of every kind of square.
+            square = square.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(step);
+            let side = square >> 32;
+            for square in [square, square >> (step % 64), side * side, (side * side).wrapping_sub(1), side * side + 2 * side] {
+                assert_eq!(isqrt(square), square.isqrt(), "{square}");
+            }
+        }
+        assert_eq!([0, 1, u64::MAX, u64::MAX - 1].map(isqrt), [0, 1, u64::from(u32::MAX), u64::from(u32::MAX)]);
     }
 
     #[test]
