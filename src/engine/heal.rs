@@ -221,8 +221,11 @@ impl Core {
     }
 }
 
-/// Somebody took a share, the decision then named its service no more, and it was given back.
+/// Somebody took a share, the decision then named its service no more, or another's as the lead, and it was given back.
 fn has_stray_share(life: &Life) -> bool {
-    let named = |part: &Part| life.decision.services.iter().any(|assigned| assigned.service == part.service);
-    life.parts.iter().any(|part| !part.is_touched() && !named(part))
+    let services = &life.decision.services;
+    let named = |part: &Part| services.iter().any(|assigned| assigned.service == part.service);
+    let lead = services.iter().find(|assigned| assigned.lead).or(services.first()).map(|assigned| assigned.service);
+    let strays = |part: &Part| !named(part) || (part.lead && lead != Some(part.service));
+    life.parts.iter().any(|part| !part.is_touched() && strays(part))
 }

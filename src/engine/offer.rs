@@ -352,7 +352,9 @@ impl Core {
         let Some(part) = life.parts.get(index) else { return };
         let offer = life.offer_id(part);
         let fact = Fact::Waiting { at: self.now, offer, why, reason: Box::default() };
-        if part.outdated && part.accepted.is_none() {
+        // A service that the decision in force names no more has no new rooms: it goes on with those it had.
+        let is_named = life.decision.services.iter().any(|assigned| assigned.service == part.service);
+        if part.outdated && part.accepted.is_none() && is_named {
             self.reshape(life, fact, out);
             return;
         }

@@ -1158,6 +1158,27 @@ fn after_a_loss_nothing_is_promised_until_what_was_lost_is_written_again() {
 }
 
 #[test]
+fn a_lead_that_was_held_against_the_decision_and_given_back_is_rebuilt_as_it_stands() {
+    let mut stage = Stage::new();
+    let console = stage.console("DU-POL", "1");
+    let offers = stage.arrive("a", "POL: DU-POL; AMB: DU-AMB");
+    stage.take(console, offers[0]);
+    stage.evidence("a", crate::stage::words("he does not breathe"));
+    stage.redecide("AMB: DU-AMB; POL: DU-POL");
+    stage.say(console, ConsoleSays::Release { offer: offers[0] });
+    stage.lose();
+    for _ in 0..2 {
+        stage.store();
+        stage.pass(SECOND);
+    }
+    stage.store();
+    assert!(stage.engine.is_whole());
+    let before = stage.contacts();
+    stage.crash(&usual_rooms());
+    assert_eq!(stage.contacts(), before);
+}
+
+#[test]
 fn a_contact_beyond_the_bound_whose_entries_were_lost_can_be_handed_back() {
     let config = Config { contacts_live_max: 1, ..Config::default() };
     let mut stage = Stage::with(config, usual_rooms());

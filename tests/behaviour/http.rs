@@ -30,7 +30,7 @@ async fn a_contact_is_answered_with_its_decision_once_the_journal_holds_it() {
     assert_eq!(answer["text"], true, "what comes by HTTP is an app's words unless it says otherwise");
     assert_eq!(answer["targets"][0]["dispatcher"], answer["services"][0]["chain"][0]);
     assert_eq!(answer["tables_version"], Set::testland().tables.version.to_string());
-    assert_eq!(running.node.core().figures.load().counters.arrived, 1);
+    until("the figures tell of it", || running.node.core().figures.load().counters.arrived == 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -46,8 +46,8 @@ async fn the_same_body_again_is_the_same_contact_and_another_body_under_its_refe
     // The reference is each gateway's own.
     let (status, others) = post(&running.as_role("gateway/app-1"), FIRE).await;
     assert_eq!((status, &others["duplicate"]), (201, &false.into()));
-    let counters = running.node.core().figures.load().counters;
-    assert_eq!((counters.arrived, counters.duplicates, counters.keys_reused), (3, 1, 1));
+    let figures = || running.node.core().figures.load().counters;
+    until("the figures tell of all", || (figures().arrived, figures().duplicates, figures().keys_reused) == (3, 1, 1)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

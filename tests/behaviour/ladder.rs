@@ -167,6 +167,22 @@ fn late_evidence_does_not_put_the_alarm_off() {
 }
 
 #[test]
+fn a_share_that_the_decision_forgot_while_it_was_held_goes_on_when_it_is_given_back() {
+    let mut stage = Stage::new();
+    let seat = stage.console("SH-AMB", "1");
+    let offers = stage.arrive("a", "AMB: SH-AMB; POL: DU-POL");
+    stage.take(seat, offers[0]);
+    for decided in ["AMB: DU-AMB > SH-AMB", "POL: DU-POL"] {
+        stage.evidence("a", crate::stage::words(decided));
+        stage.redecide(decided);
+    }
+    stage.say(seat, ConsoleSays::Release { offer: offers[0] });
+    assert!(stage.engine.alarm(offers[0]).is_none());
+    stage.pass(20 * SECOND);
+    assert!(stage.engine.alarm(offers[0]).is_some(), "the caller waits, whatever the decision in force says");
+}
+
+#[test]
 fn when_the_room_that_is_awaited_empties_the_next_is_asked_at_once_though_an_earlier_one_sees_it() {
     let mut stage = Stage::new();
     let [first, second, third] = ["DU-AMB", "SH-AMB", "AJ-AMB"].map(|room| stage.console(room, "1"));
