@@ -163,8 +163,9 @@ impl Node {
         let store = open(Box::new(move |notice| {
             // The engine is gone only when the process ends; then nobody needs the notice.
             let _ = notices_in.send(notice);
+            // Who tells of a receipt may not append, and a turn does.
             if let Some(core) = rung.get().and_then(Weak::upgrade) {
-                core.turns.knock();
+                core.turns.ring();
             }
         }))?;
         let claim = store.claim(Partition::default()).context("claiming the journal")?;
