@@ -435,6 +435,8 @@ impl Stage {
         match fact {
             Fact::Arrived { contact, .. } => {
                 assert!(book.arrived.insert(contact.id, seq).is_none() || again, "a contact arrives once");
+                // What is written again after an end that outlived its arrival begins anew.
+                book.ended.remove(&contact.id);
             }
             Fact::Taken { offer, seat, .. } => drop(book.taken.insert((*offer, *seat), seq)),
             Fact::Accepted { offer, seat, .. } => drop(book.accepted.insert((*offer, *seat), seq)),
