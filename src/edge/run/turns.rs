@@ -1,7 +1,8 @@
 //! Who works: the thread that brings something, when nobody works already; otherwise the thread that does.
 //!
 //! Waking a thread that sleeps costs more than most of what it is woken for. So a door that brings a contact to an idle engine does
-//! the engine's few microseconds itself: one caller at a time finds an offer two wake-ups earlier. When there is much to do the engine's own thread is awake, and nobody else does more than put things into its queues.
+//! the engine's few microseconds itself: one caller at a time finds an offer two wake-ups earlier. When there is much to do the
+//! engine's own thread is awake, and nobody else does more than put things into its queues.
 //!
 //! ```text
 //! put -> worker awake? ---yes---> it looks again before it sleeps
