@@ -93,6 +93,7 @@ impl Default for Tuning {
 
 /// Who changed the tables, in the journal, when they came with the start.
 const BY_START: &str = "start";
+
 /// A running engine.
 pub struct Node {
     doors: Doors,

@@ -435,8 +435,6 @@ impl Stage {
         match fact {
             Fact::Arrived { contact, .. } => {
                 assert!(book.arrived.insert(contact.id, seq).is_none() || again, "a contact arrives once");
-                // What is written again after an end that outlived its arrival begins anew.
-                book.ended.remove(&contact.id);
             }
             Fact::Taken { offer, seat, .. } => drop(book.taken.insert((*offer, *seat), seq)),
             Fact::Accepted { offer, seat, .. } => drop(book.accepted.insert((*offer, *seat), seq)),
@@ -495,7 +493,10 @@ impl Stage {
         // After a loss the engine may know less than the disk holds, never more.
         let confirmed = if self.lost.is_empty() { offer.confirmed == held } else { !offer.confirmed || held };
         let held = offer.held_by.is_none_or(|by| self.is_held(self.book.taken.get(&(offer.id, by))));
-        confirmed && held && !self.book.ended.contains_key(&contact)
+        // What is written again after an end that outlived its arrival begins anew.
+        let arrived = self.book.arrived.get(&contact);
+        let ended = self.book.ended.get(&contact).is_some_and(|(ended, _)| arrived.is_none_or(|arrived| arrived < ended));
+        confirmed && held && !ended
     }
 
     fn draw(&mut self, session: SessionId, hears: &ConsoleHears) {

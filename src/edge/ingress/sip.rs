@@ -424,7 +424,8 @@ impl Backlog {
     fn hand_in(&self) -> bool {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some(input) = kept.pop_front() {
-            if let Err(input) = self.core.submit(input) {
+            // Whoever answers calls may wait for this lock: no work of the engine's is done under it.
+            if let Err(input) = self.core.leave(input) {
                 kept.push_front(input);
                 return true;
             }

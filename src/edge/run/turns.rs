@@ -172,6 +172,7 @@ mod tests {
 
         fn turn(&mut self, queues: &Put, input_count_max: usize) {
             for input in queues.queue.1.try_iter().take(input_count_max) {
+                assert_ne!(input, POISON, "this panic is part of the test");
                 self.needs = self.late.contains(&input);
                 self.said.send((input, thread::current().id())).unwrap();
             }
@@ -188,6 +189,8 @@ mod tests {
             self.needs
         }
     }
+
+    const POISON: u32 = u32::MAX;
 
     struct House {
         turns: Arc<Turns<Clerk>>,
@@ -293,6 +296,22 @@ mod tests {
             assert!(handled.into_iter().eq(1..=threads * each));
             house.end();
         }
+    }
+
+    /// Goal: half an engine never goes on. Method: this test again as a child, whose desk panics; the child must be gone.
+    #[test]
+    fn a_desk_that_panics_ends_its_process() {
+        const CHILD: &str = "NAJDA_TEST_DESK_PANICS";
+        if std::env::var_os(CHILD).is_some() {
+            let house = house(true, &[]);
+            house.put(POISON);
+            house.end();
+            return;
+        }
+        let name = "edge::run::turns::tests::a_desk_that_panics_ends_its_process";
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+        let ended = child.args(["--exact", name, "--nocapture"]).env(CHILD, "1").output().unwrap();
+        assert_eq!(ended.status.code(), None, "it ends by a signal, and not as a test that failed: {ended:?}");
     }
 
     #[test]

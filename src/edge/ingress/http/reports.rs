@@ -7,13 +7,15 @@
 
 use std::sync::Arc;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{Query, State};
 use axum::http::header::CONTENT_TYPE;
+use axum::http::request::Parts;
 use axum::http::{Request, StatusCode};
 use axum::response::Response;
 use serde::Deserialize;
 use serde_json::json as object;
+use tokio::sync::SemaphorePermit;
 
 use super::contacts::id_of;
 use super::{Hall, json, read_body, refused};
@@ -34,13 +36,8 @@ pub(super) struct Sender {
 }
 
 pub(super) async fn post_aml(State(hall): State<Arc<Hall>>, request: Request<Body>) -> Response {
-    let place = hall.requests.try_acquire().ok();
-    let (parts, body) = request.into_parts();
-    if let Err(answer) = hall.gateway(&parts, place.is_some()) {
-        return answer;
-    }
-    let bytes = match read_body(&parts, body, AML_BYTES_MAX, hall.config.body_wait).await {
-        Ok(bytes) => bytes,
+    let (parts, bytes, _place) = match hall.posted(request).await {
+        Ok(posted) => posted,
         Err(answer) => return answer,
     };
     let kind = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
@@ -50,13 +47,8 @@ pub(super) async fn post_aml(State(hall): State<Arc<Hall>>, request: Request<Bod
 }
 
 pub(super) async fn post_aml_sms(State(hall): State<Arc<Hall>>, Query(sender): Query<Sender>, request: Request<Body>) -> Response {
-    let place = hall.requests.try_acquire().ok();
-    let (parts, body) = request.into_parts();
-    if let Err(answer) = hall.gateway(&parts, place.is_some()) {
-        return answer;
-    }
-    let bytes = match read_body(&parts, body, AML_BYTES_MAX, hall.config.body_wait).await {
-        Ok(bytes) => bytes,
+    let (_, bytes, _place) = match hall.posted(request).await {
+        Ok(posted) => posted,
         Err(answer) => return answer,
     };
     let mut notes = Notes::default();
@@ -97,6 +89,15 @@ pub(super) async fn post_cap(State(hall): State<Arc<Hall>>, request: Request<Bod
 }
 
 impl Hall {
+    /// A report of somebody who may post one, and its place among the requests.
+    async fn posted(&self, request: Request<Body>) -> Result<(Parts, Bytes, Option<SemaphorePermit<'_>>), Response> {
+        let place = self.requests.try_acquire().ok();
+        let (parts, body) = request.into_parts();
+        self.gateway(&parts, place.is_some())?;
+        let bytes = read_body(&parts, body, AML_BYTES_MAX, self.config.body_wait).await?;
+        Ok((parts, bytes, place))
+    }
+
     /// Tells the engine what a phone said. The answer is for the log of whoever passes it on.
     async fn report(&self, aml: Option<Aml>, notes: &Notes) -> Response {
         let now = self.core.clock.now();
