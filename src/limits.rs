@@ -40,6 +40,19 @@ pub const TRIMMED_WORDS_BYTES_MAX: usize = 1_024;
 pub const REASON_BYTES_MAX: usize = 128;
 /// Bytes a person types as the reason of a command.
 pub const COMMAND_REASON_BYTES_MAX: usize = 1_024;
+/// Bytes of a note that a person writes about a contact, and notes that its screens show; the journal has them all.
+pub const NOTE_BYTES_MAX: usize = 512;
+pub const NOTES_SHOWN_MAX: usize = 12;
+/// Other contacts of an incident that a screen names.
+pub const JOINED_MAX: usize = 64;
+/// Contacts proposed as speaking of the same event.
+pub const RELATED_MAX: usize = 4;
+/// Contacts of one small piece of ground that a new one is compared with: the newest.
+pub const SCENE_CELL_MAX: usize = 32;
+/// Live contacts that are compared with each other when an engine starts.
+pub const COMPARED_AT_START_MAX: usize = 10_000;
+/// Words of a contact that are compared with another's.
+pub const TRACE_WORDS_MAX: usize = 24;
 /// Bytes of a dispatcher's SIP URI.
 pub const URI_BYTES_MAX: usize = 256;
 /// Places one voice call can go: every room of every chain.
