@@ -326,6 +326,19 @@ pub const CAP_VALUE_BYTES_MAX: usize = 512;
 /// Codes of what was odd about one message; there are more kinds than any message shows.
 pub const NOTES_MAX: usize = 24;
 
+/// Web consoles at once.
+pub const CONSOLES_MAX: usize = 1_024;
+/// Bytes of one message or request of a web console.
+pub const CONSOLE_BODY_BYTES_MAX: usize = 16 * 1_024;
+/// How often a web console hears the time, and its pass is looked at.
+pub const CONSOLE_LOOK_MICROS: u64 = 2_000_000;
+/// How long a web console may take to read one message.
+pub const CONSOLE_WRITE_MICROS_MAX: u64 = 5_000_000;
+/// How long a signed-in page stays signed in: a shift and its hand-over.
+pub const CONSOLE_PASS_SECS_MAX: u64 = 13 * 3_600;
+/// How long an invitation can be good.
+pub const CONSOLE_INVITE_SECS_MAX: u64 = 24 * 3_600;
+
 /// Bytes of one folded word of a text; a longer one is compared by its beginning. No term of any lexicon comes near.
 pub const WORD_BYTES_MAX: usize = 96;
 /// Words of one text. A word and what parts it from the next take two bytes.
