@@ -51,7 +51,7 @@ use std::sync::Arc;
 
 use crate::contact::{Contact, ContactKey};
 use crate::decision::DecisionRecord;
-use crate::deliver::{Callback, ConsoleHears, ConsoleSays, DispatcherState, Evidence, Fact, GatewayHears, HangUp, OfferId, Seat};
+use crate::deliver::{Callback, ConsoleHears, ConsoleSays, DispatcherState, Evidence, Fact, GatewayHears, HangUp, Note, OfferId, Seat};
 use crate::incident::{IncidentId, Scene};
 use crate::limits;
 use crate::service::Service;
@@ -423,6 +423,7 @@ pub struct ContactView {
     /// Another contact of the same line, and the seat that held it when this one came.
     pub repeat: Option<(ContactId, Option<Seat>)>,
     pub answered: Option<DispatcherId>,
+    pub notes: Vec<Note>,
     pub offers: Vec<OfferView>,
 }
 
@@ -730,6 +731,7 @@ impl Core {
             callback: callback::callback(life),
             repeat: life.repeat.map(|(earlier, seat)| (earlier, seat.map(|seat| self.floor.seat_name(seat)))),
             answered: life.answered.as_ref().map(room),
+            notes: life.notes.iter().map(|(_, note)| note.clone()).collect(),
             offers: life.parts.iter().map(offer).collect(),
         }
     }
