@@ -68,6 +68,13 @@ export function shortPlace(offer: Offer, tables: Tables): string {
   return makani ? `${words().place.makani} ${code(spaced(makani))}` : words().place.unknown;
 }
 
+/** The place in words alone; what each claim says of it follows. */
+export function mainPlace(offer: Offer, tables: Tables): string {
+  const { place } = offer;
+  const decided = place.rung === bestClaim(offer.claims)?.source ? null : words().place.knownBy(words().sources[place.rung] ?? place.rung);
+  return list([place.near && near(place.near), areaName(tables, place.area), decided]);
+}
+
 export function longPlace(offer: Offer, tables: Tables): string {
   const { place } = offer;
   const best = bestClaim(offer.claims);
@@ -83,9 +90,9 @@ export function longPlace(offer: Offer, tables: Tables): string {
 }
 
 /** One stated place: source, whose, where, how exact, how old. */
-export function claim(claim: Claim, tables: Tables): string {
+export function claim(claim: Claim, tables: Tables, named: boolean): string {
   const { place } = words();
-  const at = claim.center && nearest(tables, claim.center);
+  const at = named && claim.center && nearest(tables, claim.center);
   return list([
     at && near(at),
     claim.makani && `${place.makani} ${code(spaced(claim.makani))}`,

@@ -22,6 +22,7 @@ import { en } from './words/en';
 const TICK_MS = 500;
 /** The map is drawn after the words. */
 const MAP_MS = 120;
+const MAP_IDLE_MS = 1_000;
 /** How long the word about a sound check that worked stays. */
 const CHECK_SHOWN_MS = 6_000;
 
@@ -50,6 +51,7 @@ export class SeatPage {
   private drawAll = true;
   private drawing = 0;
   private mapTimer = 0;
+  private ringTimer = 0;
   private ticker = 0;
   private checkShown = 0;
   private asking = false;
@@ -91,6 +93,7 @@ export class SeatPage {
     document.removeEventListener('visibilitychange', this.onReturn);
     window.clearInterval(this.ticker);
     window.clearTimeout(this.mapTimer);
+    window.clearTimeout(this.ringTimer);
     window.cancelAnimationFrame(this.drawing);
     this.sound.ring('no');
     this.link?.end();
@@ -152,7 +155,13 @@ export class SeatPage {
     }
   }
 
+  /** Soon, and once for all that was heard together; not with the frame, for a hidden page draws none and must ring all the same. */
   private rings(): void {
+    if (this.ringTimer === 0) this.ringTimer = window.setTimeout(() => this.ringNow());
+  }
+
+  private ringNow(): void {
+    this.ringTimer = 0;
     const ringing = this.desk.ringing();
     this.sound.ring(ringing.length === 0 ? 'no' : ringing.some(({ offer }) => offer.alarm) ? 'alarm' : 'ring');
   }
@@ -228,13 +237,19 @@ export class SeatPage {
     this.mapRefresh ||= refresh;
     if (this.mapTimer !== 0) return;
     this.mapTimer = window.setTimeout(() => {
-      const start = performance.now();
-      this.mapTimer = 0;
-      if (this.mapRefresh) this.map.refresh(this.tables);
-      this.mapRefresh = false;
-      this.map.draw(this.ground);
-      measure('najda:map', start);
+      // When nothing else is to do: the words come first.
+      window.requestIdleCallback(() => this.drawMap(), { timeout: MAP_IDLE_MS });
     }, MAP_MS);
+  }
+
+  private drawMap(): void {
+    const start = performance.now();
+    this.mapTimer = 0;
+    if (!this.node.isConnected) return;
+    if (this.mapRefresh) this.map.refresh(this.tables);
+    this.mapRefresh = false;
+    this.map.draw(this.ground);
+    measure('najda:map', start);
   }
 
   private tick(): void {

@@ -1,7 +1,7 @@
 // Everything about the chosen contact, and what can be done with it.
 
 import { attribute, el, key, show, text } from '../dom';
-import { isTest, type Act, type Desk, type Shown } from '../desk';
+import { bestClaim, isTest, type Act, type Desk, type Shown } from '../desk';
 import type { Candidate } from '../protocol';
 import * as say from '../say';
 import type { Ground } from '../say';
@@ -50,7 +50,7 @@ export class Incident {
       this.acts.set(act, { node, label });
       this.bar.append(node);
     }
-    this.services = el('div', { class: 'services', role: 'group', 'aria-labelledby': 'add-label' }, this.servicesLabel);
+    this.services = el('div', { class: 'add', role: 'group', 'aria-labelledby': 'add-label' }, this.servicesLabel);
     const head = el('div', { class: 'head' }, el('span', { class: 'wait' }, this.shape, this.clock), this.title, this.state);
     const body = el('div', { class: 'body', tabindex: '0', role: 'group', 'aria-labelledby': 'incident-title' }, this.sections.node);
     this.whole = el('div', { class: 'whole' }, head, this.stages, this.test, this.quiet, this.lost, this.bar, this.services, body);
@@ -171,7 +171,7 @@ function sections(ground: Ground, shown: Shown): Section[] {
     { id: 'manner', title: said.manner, lines: warn(...say.manner(shown).slice(decision.quiet ? 1 : 0)) },
     { id: 'transfer', title: said.transfer, lines: warn(shown.transferTo ? said.proposed(say.room(tables, shown.transferTo)) : '') },
     { id: 'again', title: said.again, lines: warn(say.repeat(shown, now)) },
-    { id: 'where', title: said.where, lines: [{ text: say.longPlace(offer, tables), look: 'strong' }, ...claims(ground, shown)] },
+    { id: 'where', title: said.where, lines: [{ text: say.mainPlace(offer, tables), look: 'strong' }, ...claims(ground, shown)] },
     { id: 'who', title: said.who, lines: lines(say.who(offer, ground)) },
     { id: 'services', title: said.services, lines: services(ground, shown) },
     { id: 'neighbours', title: said.neighbours, lines: neighbours(ground, shown) },
@@ -186,7 +186,8 @@ function sections(ground: Ground, shown: Shown): Section[] {
 
 function claims({ tables }: Ground, { offer }: Shown): Line[] {
   if (offer.claims.length === 0) return [{ text: words().panel.noClaims, look: 'dim' }];
-  return offer.claims.map((claim) => ({ lead: words().sources[claim.source] ?? claim.source, text: say.claim(claim, tables) }));
+  const best = bestClaim(offer.claims);
+  return offer.claims.map((claim) => ({ lead: words().sources[claim.source] ?? claim.source, text: say.claim(claim, tables, claim !== best) }));
 }
 
 function services({ desk, tables }: Ground, { offer }: Shown): Line[] {

@@ -9,7 +9,7 @@ import { age, digits, words } from '../words';
 const WAIT_LONG = 5e6;
 const WAIT_TOO_LONG = 10e6;
 /** Rows drawn in one piece of work; the rest follow in the next ones, so that keys and clocks never wait. */
-const ROWS_AT_ONCE = 40;
+const ROWS_AT_ONCE = 24;
 
 export type Wait = 'fresh' | 'long' | 'too-long';
 

@@ -52,7 +52,7 @@ export class Top {
     this.node = el('header', { class: 'top' }, this.heading,
       el('div', { class: 'top-line' }, this.seat, this.link, this.sound, this.clock, bar),
       el('div', { class: 'top-line' }, this.longest, this.counts, this.room));
-    this.banners = el('div', { class: 'banners' }, this.lostAge, this.lost, this.soundBanner);
+    this.banners = el('section', { class: 'banners' }, this.lostAge, this.lost, this.soundBanner);
   }
 
   draw(ground: Ground, top: TopState): void {
@@ -60,6 +60,7 @@ export class Top {
     const { desk, tables } = ground;
     text(this.heading, `${isolated('Najda')} ${said.seat} ${seatName(desk.seat)}`);
     text(this.seat, seatName(desk.seat));
+    attribute(this.banners, 'aria-label', said.warnings);
     text(this.room, roomName(tables, desk.seat.dispatcher));
     for (const [act, label] of this.buttons) text(label, act === 'language' ? words().other : words().buttons[act]);
     this.drawCounts(ground);

@@ -22,6 +22,7 @@ export const ar: Words = {
   },
 
   top: {
+    warnings: 'تنبيهات',
     seat: 'المقعد',
     link: { connecting: 'جارٍ الاتصال…', open: 'الخط متصل', lost: 'انقطع الخط' },
     age: (age) => `آخر رسالة قبل ${age}`,
@@ -246,7 +247,7 @@ export const ar: Words = {
     transfer: 'تحويل', note: 'ملاحظة', join: 'دمج', split: 'فصل', add: 'إضافة خدمة',
   },
   actions: 'الأوامر',
-  buttons: { help: 'المفاتيح', sheet: 'ورقة التسليم', signOut: 'خروج', language: 'اللغة', soundCheck: 'اختبار الصوت', silence: 'إسكات' },
+  buttons: { help: 'المفاتيح', sheet: 'التسليم', signOut: 'خروج', language: 'اللغة', soundCheck: 'اختبار الصوت', silence: 'إسكات' },
   whyNot: {
     no_link: 'لا اتصال بالمحرك',
     nothing_chosen: 'لم يُختر بلاغ',

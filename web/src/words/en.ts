@@ -20,9 +20,10 @@ export const en = {
   },
 
   top: {
+    warnings: 'Warnings',
     seat: 'Seat',
     link: { connecting: 'connecting…', open: 'link open', lost: 'LINK LOST' },
-    age: (age: string) => `last heard ${age} ago`,
+    age: (age: string) => `heard ${age} ago`,
     catching: 'catching up…',
     lost: (age: string, at: string) => `LINK LOST for ${age}. What you see is from ${at} and may be wrong. Commands wait until the link is back; trying again…`,
     sound: { untested: 'sound not tested', on: 'sound on', blocked: 'SOUND BLOCKED', none: 'NO SOUND HERE' },
@@ -250,7 +251,7 @@ export const en = {
     transfer: 'Hand over', note: 'Note', join: 'Join', split: 'Split', add: 'Add service',
   },
   actions: 'Actions',
-  buttons: { help: 'Keys', sheet: 'Hand-over sheet', signOut: 'Sign out', language: 'Language', soundCheck: 'Sound check', silence: 'Silence' },
+  buttons: { help: 'Keys', sheet: 'Hand-over', signOut: 'Sign out', language: 'Language', soundCheck: 'Sound check', silence: 'Silence' },
   whyNot: {
     no_link: 'there is no link to the engine',
     nothing_chosen: 'nothing is chosen',

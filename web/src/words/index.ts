@@ -65,7 +65,7 @@ export function percent(part: number): string {
 }
 
 export function coordinates([lat, lon]: Point): string {
-  return code(`${Math.abs(lat).toFixed(5)} ${lat < 0 ? 'S' : 'N'} ${Math.abs(lon).toFixed(5)} ${lon < 0 ? 'W' : 'E'}`);
+  return code(`${Math.abs(lat).toFixed(5)}\u00a0${lat < 0 ? 'S' : 'N'}\u00a0${Math.abs(lon).toFixed(5)}\u00a0${lon < 0 ? 'W' : 'E'}`);
 }
 
 export function seatName(seat: Seat): string {
