@@ -10,6 +10,7 @@ use najda::contact::{Contact, ContactKey, Door, Signal};
 use najda::decision::{AssignedRecord, Caller, DecisionRecord, NeighbourRecord};
 use najda::deliver::{CallbackOutcome, ConsoleHears, ConsoleSays, Ending, Evidence, Fact, GatewayHears, HangUp, Offer, OfferId, Seat};
 use najda::engine::{Config, ContactView, Engine, Input, Output, Outputs, Room, Rooms, SessionId};
+use najda::incident::IncidentId;
 use najda::service::Service;
 use najda::units::{ContactId, Name, TablesVersion, Timestamp};
 
@@ -75,6 +76,8 @@ struct Book {
     closed: BTreeMap<(OfferId, Seat), u64>,
     called_back: BTreeMap<(OfferId, Seat, CallbackOutcome), u64>,
     ended: BTreeMap<ContactId, (u64, Ending)>,
+    noted: BTreeMap<(ContactId, Timestamp, Box<str>), u64>,
+    joined: BTreeMap<(ContactId, IncidentId), u64>,
 }
 
 pub struct Stage {
@@ -442,6 +445,8 @@ impl Stage {
             Fact::Closed { offer, seat, .. } => {
                 assert!(book.closed.insert((*offer, *seat), seq).is_none() || again, "an offer is closed once");
             }
+            Fact::Noted { at, contact, text, .. } => drop(book.noted.insert((*contact, *at, text.clone()), seq)),
+            Fact::Joined { contact, incident, .. } => drop(book.joined.insert((*contact, *incident), seq)),
             Fact::Ended { contact, ending, .. } => {
                 assert!(book.arrived.contains_key(contact) || again, "what ends has arrived");
                 assert!(book.ended.insert(*contact, (seq, *ending)).is_none() || again, "a contact ends once");
@@ -479,6 +484,8 @@ impl Stage {
             ConsoleHears::Accepted { offer, by } => self.is_held(self.book.accepted.get(&(*offer, *by))),
             ConsoleHears::CalledBack { offer, by, outcome } => self.is_held(self.book.called_back.get(&(*offer, *by, *outcome))),
             ConsoleHears::Closed { offer, by } => self.is_held(self.book.closed.get(&(*offer, *by))),
+            ConsoleHears::Noted { contact, note } => self.is_held(self.book.noted.get(&(*contact, note.at, note.text.clone()))),
+            ConsoleHears::Joined { contact, incident, .. } => self.is_held(self.book.joined.get(&(*contact, *incident))),
             _ => true,
         };
         assert!(fine, "a console heard what was not so: {hears:?}");

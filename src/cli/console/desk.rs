@@ -212,6 +212,27 @@ impl Desk {
                 self.with(offer, |shown| shown.transfer_to = Some(to));
                 self.note = format!("new evidence: {to} is responsible now; d hands it over");
             }
+            ConsoleHears::CaughtUp => {}
+            ConsoleHears::Noted { contact, note } => {
+                self.note = format!("{}/{} notes: {}", note.by.dispatcher, note.by.seat, note.text);
+                for shown in self.offers.values_mut().filter(|shown| shown.offer.id.contact == contact) {
+                    change(shown, |offer| offer.notes.push(note.clone()));
+                }
+            }
+            ConsoleHears::Related { contact, candidates } => {
+                for shown in self.offers.values_mut().filter(|shown| shown.offer.id.contact == contact) {
+                    change(shown, |offer| offer.candidates.clone_from(&candidates));
+                }
+            }
+            ConsoleHears::Joined { contact, incident, contacts, .. } => {
+                for shown in self.offers.values_mut().filter(|shown| shown.offer.id.contact == contact) {
+                    change(shown, |offer| {
+                        offer.incident = incident;
+                        offer.joined = contacts.iter().copied().filter(|other| *other != contact).collect();
+                        offer.candidates.retain(|candidate| candidate.incident != incident);
+                    });
+                }
+            }
             ConsoleHears::Refused { offer, why } => {
                 if let Some(offer) = offer {
                     self.with(offer, |shown| shown.asked = None);
@@ -355,6 +376,7 @@ const fn refusal(why: crate::deliver::Refusal) -> &'static str {
         Refusal::Malformed => "the engine could not read it",
         Refusal::Full => "a bound is reached",
         Refusal::Forbidden => "the certificate does not allow it",
+        Refusal::Unstaffed => "nobody else is signed in there",
     }
 }
 
@@ -381,20 +403,13 @@ mod tests {
 
     fn offer(id: u128, received: u64) -> Arc<Offer> {
         let contact = Contact::new(ContactId(id), ContactKey::default(), Timestamp::from_secs(received), Door::SipVoice);
-        Arc::new(Offer {
-            id: OfferId { contact: ContactId(id), service: Service::Police },
-            contact: Arc::new(contact),
-            decision: Arc::new(DecisionRecord::default()),
-            responsible: name("DU-POL"),
-            role: Role::Responsible,
-            take_by: Timestamp::default(),
-            confirmed: false,
-            held_by: None,
-            accepted: false,
-            alarm: false,
-            callback: None,
-            repeat: None,
-        })
+        Arc::new(Offer::new(
+            OfferId { contact: ContactId(id), service: Service::Police },
+            Arc::new(contact),
+            Arc::new(DecisionRecord::default()),
+            name("DU-POL"),
+            Role::Responsible,
+        ))
     }
 
     fn hear(desk: &mut Desk, hears: ConsoleHears) -> Follow {

@@ -456,20 +456,13 @@ mod tests {
             age_secs: 0,
             confidence: Ppm(950_000),
         });
-        ConsoleHears::Offer(Arc::new(Offer {
-            id: OfferId { contact: ContactId(1), service: Service::Police },
-            contact: Arc::new(contact),
-            decision: Arc::new(DecisionRecord { area: Some(name("AE-DU")), ..DecisionRecord::default() }),
-            responsible: name("DU-POL"),
-            role: Role::Responsible,
-            take_by: Timestamp::default(),
-            confirmed: false,
-            held_by: None,
-            accepted: false,
-            alarm: false,
-            callback: None,
-            repeat: None,
-        }))
+        ConsoleHears::Offer(Arc::new(Offer::new(
+            OfferId { contact: ContactId(1), service: Service::Police },
+            Arc::new(contact),
+            Arc::new(DecisionRecord { area: Some(name("AE-DU")), ..DecisionRecord::default() }),
+            name("DU-POL"),
+            Role::Responsible,
+        )))
     }
 
     fn text(desk: &Desk, now: u64, size: (usize, usize)) -> String {
