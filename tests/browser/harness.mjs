@@ -7,6 +7,7 @@ import { chromium } from 'playwright-core';
 
 const AXE = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
 export const PICTURES = fileURLToPath(new URL('../../target/browser/', import.meta.url));
+const DIST = fileURLToPath(new URL('../../web/dist/', import.meta.url));
 const TEST_MS = 60_000;
 export const SCREEN = { width: 1366, height: 768 };
 
@@ -54,7 +55,7 @@ export function must(holds, what) {
 }
 
 /** A window of its own on `url`. Whatever it asks of another origin, and whatever it complains of, fails the test at its end. */
-export async function open({ browser, after }, url, { lang = 'en', path = '/', size = SCREEN, init = null, prefs = {} } = {}) {
+export async function open({ browser, after }, url, { lang = 'en', path = '/', size = SCREEN, init = null, prefs = {}, fresh = false } = {}) {
   const context = await browser.newContext({ viewport: size, locale: lang === 'ar' ? 'ar-AE' : 'en-GB', timezoneId: 'UTC', reducedMotion: 'reduce' });
   const page = await context.newPage();
   const [foreign, complaints] = [[], []];
@@ -76,6 +77,10 @@ export async function open({ browser, after }, url, { lang = 'en', path = '/', s
     new PerformanceObserver((list) => window.measures.push(...list.getEntries().map(({ name, duration }) => ({ name, duration })))).observe({ entryTypes: ['measure'] });
   });
   if (init) await page.addInitScript(init);
+  if (fresh) {
+    // While the page is being written: the built files of the checkout instead of those in the binary.
+    for (const file of ['', 'console.js', 'console.css']) await page.route(`${url}/${file}`, (route) => route.fulfill({ path: `${DIST}${file || 'index.html'}` }));
+  }
   page.setDefaultTimeout(10_000);
   await page.goto(`${url}${path}`);
   after(async () => {

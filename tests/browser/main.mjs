@@ -3,4 +3,5 @@
 import { runAll } from './harness.mjs';
 
 await import('./page.test.mjs');
+await import('./engine.test.mjs');
 await runAll();

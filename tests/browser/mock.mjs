@@ -79,6 +79,13 @@ export class Mock {
     this.#socket = null;
   }
 
+  /** As an engine does when the seat signs in on another screen. */
+  displace() {
+    const socket = this.#socket;
+    this.#socket = null;
+    socket?.close(1011, 'closed by the engine');
+  }
+
   restore() {
     this.isCut = false;
   }

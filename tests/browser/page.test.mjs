@@ -288,6 +288,21 @@ test('a missing number and five seconds of silence are a lost link', async (t) =
   await mock.said('heartbeat');
 });
 
+test('a screen whose seat is opened elsewhere tries once and then waits for its person', async (t) => {
+  const { mock, page } = await desk(t, (now) => [offer(now)]);
+  mock.forget();
+  mock.displace();
+  await mock.said('sign_in');
+  await until(page, () => document.querySelector('.link').dataset.state === 'open');
+  mock.displace();
+  await until(page, () => document.querySelector('.link').dataset.state === 'displaced');
+  await page.getByText('This seat was opened on another screen').first().waitFor();
+  mock.forget();
+  await page.keyboard.press('Enter');
+  await mock.said('sign_in');
+  await until(page, () => document.querySelector('.link').dataset.state === 'open');
+});
+
 // --- sound ---
 
 test('a blocked sound is said plainly, and the first key wakes it with a check that is heard', async (t) => {

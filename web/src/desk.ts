@@ -291,12 +291,9 @@ export class Desk {
         this.related.set(hears.contact, hears.candidates);
         return this.each(hears.contact, ({ offer }) => (offer.candidates = hears.candidates));
       case 'joined':
-        for (const contact of hears.contacts) {
-          this.each(contact, ({ offer }) => ([offer.incident, offer.joined] = [hears.incident, hears.contacts]));
-        }
-        return [];
+        return this.joined(hears.contact, hears.incident, hears.contacts);
       case 'split':
-        return this.splitOff(hears.contact, hears.incident);
+        return this.joined(hears.contact, hears.incident, [hears.contact]);
       case 'refused':
         if (hears.offer) this.touch(hears.offer, (shown) => (shown.asked = null));
         this.remarks.push({ is: 'refused', why: hears.why });
@@ -333,11 +330,17 @@ export class Desk {
     return repeat.until > 0 || offer.role === 'repeat';
   }
 
-  private splitOff(contact: string, incident: string): Says[] {
-    for (const shown of this.offers.values()) {
-      const { offer } = shown;
-      if (offer.contact === contact) [offer.incident, offer.joined] = [incident, [contact]];
-      else if (offer.joined.includes(contact)) offer.joined = offer.joined.filter((other) => other !== contact);
+  /** The contact belongs to this incident now, with these; with the others it had before it does not any more. */
+  private joined(contact: string, incident: string, contacts: string[]): Says[] {
+    const members = new Set([contact, ...contacts]);
+    for (const { offer } of this.offers.values()) {
+      const before = offer.joined;
+      if (members.has(offer.contact)) {
+        offer.joined = [...members];
+        // The others say their own name of it; a contact that is alone has no incident with them.
+        if (offer.contact === contact || members.size > 1) offer.incident = incident;
+        offer.candidates = offer.candidates.filter((candidate) => !members.has(candidate.contact));
+      } else if (before.includes(contact)) offer.joined = before.filter((other) => other !== contact);
       else continue;
       this.changed(offer.id);
     }

@@ -7,8 +7,13 @@ const SILENCE_MS_MAX = 5_000;
 const HEARTBEAT_MS = 1_500;
 const RETRY_MS = [200, 500, 1_000, 2_000];
 const WATCH_MS = 500;
+/** How an engine closes a session because the seat has another one. */
+const CLOSED_BY_ENGINE = 1011;
+/** Two screens of one seat that both came back at once would throw each other out for ever. */
+const DISPLACED_TWICE_MS = 15_000;
+const DISPLACED_RETRY_MS = 1_000;
 
-export type LinkState = 'connecting' | 'open' | 'lost';
+export type LinkState = 'connecting' | 'open' | 'lost' | 'displaced';
 
 export interface LinkEvents {
   heard(hears: Hears): void;
@@ -26,6 +31,7 @@ export class Link {
   private tries = 0;
   private saidAt = 0;
   private openedAt = 0;
+  private displacedAt = -DISPLACED_TWICE_MS;
   private retry = 0;
   private readonly watch: number;
   private ended = false;
@@ -63,8 +69,10 @@ export class Link {
     socket.onmessage = (event) => {
       if (this.socket === socket) this.heard(String(event.data));
     };
-    socket.onclose = () => {
-      if (this.socket === socket) this.lost();
+    socket.onclose = ({ code }) => {
+      if (this.socket !== socket) return;
+      if (code === CLOSED_BY_ENGINE && this.state === 'open') this.displaced();
+      else this.lost();
     };
   }
 
@@ -92,15 +100,29 @@ export class Link {
     if (this.state === 'open' && now - this.saidAt >= HEARTBEAT_MS) this.say({ t: 'heartbeat' });
   }
 
-  private lost(): void {
+  private lost(waitMs = 0): void {
     this.drop();
     this.enter('lost');
     this.events.failed();
     if (this.ended) return;
-    const wait = RETRY_MS[Math.min(this.tries, RETRY_MS.length - 1)] ?? 2_000;
+    const wait = waitMs || RETRY_MS[Math.min(this.tries, RETRY_MS.length - 1)] || 2_000;
     this.tries += 1;
     window.clearTimeout(this.retry);
     this.retry = window.setTimeout(() => this.connect(), wait * (0.75 + Math.random() / 2));
+  }
+
+  /** The engine ended it: tried once more, and then this screen waits for its person. */
+  private displaced(): void {
+    const again = performance.now() - this.displacedAt < DISPLACED_TWICE_MS;
+    this.displacedAt = performance.now();
+    if (!again) return this.lost(DISPLACED_RETRY_MS);
+    this.drop();
+    this.enter('displaced');
+  }
+
+  /** A person wants the seat on this screen. */
+  takeBack(): void {
+    if (this.state === 'displaced') this.connect();
   }
 
   private drop(): void {

@@ -38,7 +38,8 @@ export interface Tables {
   bbox: [number, number, number, number];
   rooms: Room[];
   areas: { id: string; name: Names }[];
-  types: { code: string; name: Names; priority: number }[];
+  /** A pack may name its types; the page knows the common codes by itself. */
+  types: { code: string; name?: Names; priority: number }[];
   places: { name: Names; lat: number; lon: number }[];
   borders: { of: string[]; line: Point[] }[];
   services: string[];
@@ -49,7 +50,7 @@ export type Role = 'responsible' | 'overflow' | 'neighbour' | 'test' | 'all_call
 export type Outcome = 'called_again' | 'help_needed' | 'no_answer' | 'no_help_needed' | 'no_number';
 export type WaitingWhy = 'declined' | 'lease_stale' | 'released' | 'seat_gone';
 export type AlertWhy = 'again' | 'all_call' | 'your_turn';
-export type Refusal = 'held_by_another' | 'not_yours' | 'unknown' | 'out_of_turn' | 'malformed' | 'full' | 'forbidden';
+export type Refusal = 'held_by_another' | 'not_yours' | 'unknown' | 'out_of_turn' | 'malformed' | 'full' | 'forbidden' | 'unstaffed';
 
 export interface Claim {
   whose: 'caller' | 'incident';
@@ -184,5 +185,6 @@ export type Hears = { seq: number } & (
   | { t: 'refused'; offer: string | null; why: Refusal }
 );
 
-/** The longest reason or note that the engine keeps whole, in bytes of UTF-8. */
-export const REASON_BYTES_MAX = 1024;
+/** The longest reason and the longest note that the engine keeps whole, in bytes of UTF-8. */
+export const REASON_BYTES_MAX = 1_024;
+export const NOTE_BYTES_MAX = 512;

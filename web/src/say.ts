@@ -4,6 +4,7 @@ import type { Claim, Decision, Names, Offer, Tables } from './protocol';
 import { bestClaim, type Desk, type Shown } from './desk';
 import { nearest } from './geo';
 import { age, code, coordinates, digits, distance, isolated, list, name, percent, plain, seatName, shortId, timeOfDay, words } from './words';
+import { types } from './words/types';
 
 /** Within this a direction would say more than is known: names stand for about a kilometre. */
 const HERE_M = 1_000;
@@ -38,8 +39,10 @@ export function service(id: string): string {
 export function typeName(tables: Tables, decision: Decision): string {
   const { incident_type: type } = decision;
   if (!type) return words().noType;
-  const known = tables.types.find(({ code }) => code === type);
-  return known ? isolated(name(known.name)) : code(type);
+  const stated = tables.types.find(({ code }) => code === type)?.name;
+  if (stated) return isolated(name(stated));
+  const known = types[type];
+  return known ? isolated(known[words().locale === 'ar' ? 1 : 0]) : code(type);
 }
 
 export function lang(id: string): string {

@@ -73,7 +73,7 @@ export class SeatPage {
     this.link = new Link(url, { t: 'sign_in', languages: room?.languages ?? ['ar', 'en'], text: room?.text ?? true }, {
       heard: (hears) => this.heard(hears),
       state: (state) => {
-        if (state === 'lost') {
+        if (state === 'lost' || state === 'displaced') {
           this.desk.linkLost();
           this.sound.fall();
         }
@@ -282,6 +282,7 @@ export class SeatPage {
     if (event.defaultPrevented || event.isComposing || event.ctrlKey || event.metaKey) return;
     if (this.dialog.isOpen || this.help.isOpen || this.sheet.isOpen || isTyping(event.target)) return;
     if (this.moved(event)) return event.preventDefault();
+    if (event.key === 'Enter' && this.link?.state === 'displaced') return this.link.takeBack();
     if (event.repeat || event.altKey !== prefs.altOnly) return;
     if (this.commanded(meant(event))) event.preventDefault();
   };

@@ -1,7 +1,7 @@
 // One question at a time, over the page but not over the queue. Esc leaves it; Enter sends; digits choose at once.
 
 import { attribute, el, key, show, text } from '../dom';
-import { REASON_BYTES_MAX } from '../protocol';
+import { NOTE_BYTES_MAX, REASON_BYTES_MAX } from '../protocol';
 import { digits, words } from '../words';
 
 export interface Choice {
@@ -45,7 +45,7 @@ export class Dialog {
     const input = el('textarea', { rows: '4', id: 'note-text', 'aria-labelledby': 'dialog-title', dir: 'auto' });
     const left = el('p', { class: 'hint' });
     const send = () => {
-      const typed = cut(input.value.trim());
+      const typed = cut(input.value.trim(), NOTE_BYTES_MAX);
       if (typed) this.done(() => said(typed));
       else this.complain(words().remarks.nothingSaid);
     };
@@ -55,7 +55,7 @@ export class Dialog {
         send();
       }
     });
-    input.addEventListener('input', () => text(left, words().dialogs.left(digits(Math.max(0, REASON_BYTES_MAX - bytes(input.value))))));
+    input.addEventListener('input', () => text(left, words().dialogs.left(digits(Math.max(0, NOTE_BYTES_MAX - bytes(input.value))))));
     this.open(title, '', [input, left], send, input);
   }
 
@@ -134,7 +134,7 @@ export class Dialog {
   private reasonField(quick: string[], said: (reason: string) => void, fallback: string | null) {
     const input = el('input', { type: 'text', id: 'reason', autocomplete: 'off', dir: 'auto' });
     const send = () => {
-      const typed = cut(input.value.trim()) || fallback;
+      const typed = cut(input.value.trim(), REASON_BYTES_MAX) || fallback;
       if (typed) said(typed);
       else this.complain(words().dialogs.needReason);
     };
@@ -200,12 +200,12 @@ function bytes(typed: string): number {
 }
 
 /** What the engine keeps of it: at most so many bytes, never half a character. */
-function cut(typed: string): string {
+function cut(typed: string, bytesMax: number): string {
   let kept = '';
   let used = 0;
   for (const character of typed) {
     used += bytes(character);
-    if (used > REASON_BYTES_MAX) break;
+    if (used > bytesMax) break;
     kept += character;
   }
   return kept;

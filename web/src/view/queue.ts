@@ -207,7 +207,7 @@ export class Queue {
     if (shown.hungUp) badges.push(['gone', words().gone[shown.hungUp]]);
     if (offer.repeat) badges.push(['again', said.again]);
     if (isText(offer)) badges.push(['text', said.text]);
-    if (offer.joined.length > 1) badges.push(['joined', said.joined]);
+    if (offer.joined.some((contact) => contact !== offer.contact)) badges.push(['joined', said.joined]);
     else if (offer.candidates.length > 0) badges.push(['alike', said.alike]);
     if (shown.old) badges.push(['old', said.old]);
     const now = badges.flat().join('|');

@@ -95,11 +95,11 @@ export class Top {
     const said = words().top;
     show(this.lostAge, lost);
     const at = timeOfDay(now - top.heardAgo, tables.utc_offset_minutes);
-    text(this.lostAge, lost ? said.lost(age(top.heardAgo), at) : '');
+    text(this.lostAge, !lost ? '' : top.link === 'displaced' ? said.displaced : said.lost(age(top.heardAgo), at));
     // Said once to a screen reader, not every second.
     show(this.lost, lost);
     this.lost.classList.add('sr');
-    text(this.lost, lost ? said.link.lost : '');
+    text(this.lost, !lost ? '' : top.link === 'displaced' ? said.displaced : said.link.lost);
     const silent = top.sound === 'blocked' ? said.soundBlocked : top.sound === 'none' ? said.soundNone : top.soundChecked ? said.soundHeard : '';
     show(this.soundBanner, silent !== '');
     this.soundBanner.classList.toggle('good', top.sound === 'on');

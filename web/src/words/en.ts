@@ -22,10 +22,11 @@ export const en = {
   top: {
     warnings: 'Warnings',
     seat: 'Seat',
-    link: { connecting: 'connecting…', open: 'link open', lost: 'LINK LOST' },
+    link: { connecting: 'connecting…', open: 'link open', lost: 'LINK LOST', displaced: 'ON ANOTHER SCREEN' },
     age: (age: string) => `heard ${age} ago`,
     catching: 'catching up…',
     lost: (age: string, at: string) => `LINK LOST for ${age}. What you see is from ${at} and may be wrong. Commands wait until the link is back; trying again…`,
+    displaced: 'This seat was opened on another screen, and this one is out of work. Press Enter to take the seat back to this screen.',
     sound: { untested: 'sound not tested', on: 'sound on', blocked: 'SOUND BLOCKED', none: 'NO SOUND HERE' },
     soundBlocked: 'The browser blocks sound: nothing will ring. Press any key, or click, to switch it on. Until then watch the screen.',
     soundNone: 'This browser has no sound: nothing will ring. Watch the screen.',
@@ -268,6 +269,7 @@ export const en = {
   refusals: {
     held_by_another: 'another seat holds it', not_yours: 'it is another room’s', unknown: 'it has ended', out_of_turn: 'not now',
     malformed: 'the engine could not read it', full: 'a bound is reached', forbidden: 'your seat may not do that',
+    unstaffed: 'nobody is signed in there',
   },
   remarks: {
     refused: (why: string) => `Refused: ${why}.`,
