@@ -65,7 +65,8 @@ fn page(web: &Path, out: &Path) -> PathBuf {
 }
 
 const NO_PAGE: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Najda</title><h1>This build has no web console</h1>\
-    <p>It was built on a machine without Node. Install Node with npm and build again, or answer at <code>najda console</code>.</p></html>\n";
+    <p>It was built on a machine without Node. Install Node with npm and build again, or answer at
+    <code>najda console</code>.</p></html>\n";
 
 fn tail(first: &[u8], second: &[u8]) -> String {
     let text = if first.is_empty() { second } else { first };
