@@ -503,6 +503,9 @@ test('the picture for the README is taken', async (t) => {
   await page.locator('.row').filter({ hasText: 'حريق' }).click();
   await page.keyboard.press('t');
   await until(page, () => document.querySelector('.whole').classList.contains('mine') && document.querySelector('.mark.pin.best'));
+  await page.keyboard.press('s');
+  await status(page, 'silenced');
+  await page.keyboard.press('Shift');
   await until(page, () => document.querySelector('.sound-banner').hidden);
   await picture(page, 'console');
 });

@@ -2,7 +2,7 @@
 // here: the terminal console keeps the same state in `src/cli/console/desk.rs`, and both mean the same by every word.
 
 import type {
-  CallerGone, Candidate, Claim, Hears, Micros, Note, Offer, Outcome, Refusal, Says, Seat, WaitingWhy,
+  CallerGone, Candidate, Claim, Decision, Hears, Micros, Note, Offer, Outcome, Place, Refusal, Says, Seat, WaitingWhy,
 } from './protocol';
 
 /** In which group an offer stands; the order is the order on the page. */
@@ -240,9 +240,9 @@ export class Desk {
         return this.each(hears.contact, ({ offer }) => (offer.confirmed = true));
       case 'changed':
         this.each(hears.contact, ({ offer }) => {
+          offer.place = hears.place ?? placeNow(offer, hears.decision);
           offer.decision = hears.decision;
           offer.claims = hears.claims ?? offer.claims;
-          offer.place = hears.place ?? offer.place;
         });
         this.remarks.push({ is: 'changed' });
         return [];
@@ -372,6 +372,11 @@ export class Desk {
     this.dirty.add(id);
     this.sorted = null;
   }
+}
+
+/** Where a new decision was not told with its place, the old words are kept only while they can still be true. */
+function placeNow({ place }: Offer, { area, rung }: Decision): Place {
+  return area === place.area && rung === place.rung ? place : { area, rung, near: null };
 }
 
 function addNote(notes: Note[], note: Note): void {

@@ -68,6 +68,7 @@ export class SeatPage {
     document.addEventListener('keydown', this.onKey);
     document.addEventListener('pointerdown', this.onTouch);
     document.addEventListener('visibilitychange', this.onReturn);
+    window.addEventListener('beforeunload', this.onLeave);
     const room = this.tables.rooms.find(({ id }) => id === this.desk.seat.dispatcher);
     const url = `${window.location.protocol === 'https:' ? 'wss:' : 'ws:'}//${window.location.host}/console/ws`;
     this.link = new Link(url, { t: 'sign_in', languages: room?.languages ?? ['ar', 'en'], text: room?.text ?? true }, {
@@ -91,6 +92,7 @@ export class SeatPage {
     document.removeEventListener('keydown', this.onKey);
     document.removeEventListener('pointerdown', this.onTouch);
     document.removeEventListener('visibilitychange', this.onReturn);
+    window.removeEventListener('beforeunload', this.onLeave);
     window.clearInterval(this.ticker);
     window.clearTimeout(this.mapTimer);
     window.clearTimeout(this.ringTimer);
@@ -276,6 +278,11 @@ export class SeatPage {
   private readonly onTouch = (): void => void this.sound.wake();
 
   private readonly onReturn = (): void => this.later();
+
+  /** A slip of the hand must not close a screen whose person holds somebody's call. */
+  private readonly onLeave = (event: Event): void => {
+    if (this.desk.list().some((shown) => this.desk.group(shown) === 'mine')) event.preventDefault();
+  };
 
   private readonly onKey = (event: KeyboardEvent): void => {
     void this.sound.wake();

@@ -180,7 +180,7 @@ function sections(ground: Ground, shown: Shown): Section[] {
     { id: 'candidates', title: said.candidates, lines: offer.candidates.map((candidate) => candidateLine(ground, candidate)) },
     { id: 'notes', title: said.notes, lines: notes(ground, shown) },
     { id: 'record', title: said.record, lines: lines(record(ground, shown)) },
-    { id: 'because', title: said.because, lines: decision.reasons.length ? [{ text: say.because(decision.reasons), look: 'dim' }] : [] },
+    { id: 'because', title: said.because, lines: decision.reasons.length ? [{ text: say.because(decision.reasons, tables), look: 'dim' }] : [] },
   ];
 }
 

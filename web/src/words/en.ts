@@ -25,7 +25,7 @@ export const en = {
     link: { connecting: 'connecting…', open: 'link open', lost: 'LINK LOST', displaced: 'ON ANOTHER SCREEN' },
     age: (age: string) => `heard ${age} ago`,
     catching: 'catching up…',
-    lost: (age: string, at: string) => `LINK LOST for ${age}. What you see is from ${at} and may be wrong. Commands wait until the link is back; trying again…`,
+    lost: (age: string, at: string) => `LINK LOST for ${age}. What you see is from ${at} and may be wrong. Nothing can be commanded until the link is back; trying again…`,
     displaced: 'This seat was opened on another screen, and this one is out of work. Press Enter to take the seat back to this screen.',
     sound: { untested: 'sound not tested', on: 'sound on', blocked: 'SOUND BLOCKED', none: 'NO SOUND HERE' },
     soundBlocked: 'The browser blocks sound: nothing will ring. Press any key, or click, to switch it on. Until then watch the screen.',
