@@ -74,7 +74,7 @@ export async function open({ browser, after }, url, { lang = 'en', path = '/', s
   await page.addInitScript((kept) => localStorage.setItem('najda-console', kept), JSON.stringify({ lang, ...prefs }));
   await page.addInitScript(() => {
     window.measures = [];
-    new PerformanceObserver((list) => window.measures.push(...list.getEntries().map(({ name, duration }) => ({ name, duration })))).observe({ entryTypes: ['measure'] });
+    new PerformanceObserver((list) => window.measures.push(...list.getEntries().map(({ name, startTime, duration }) => ({ name, duration, end: startTime + duration })))).observe({ entryTypes: ['measure'] });
   });
   if (init) await page.addInitScript(init);
   if (fresh) {

@@ -185,8 +185,10 @@ export class Desk {
 
   private mayJoin({ offer }: Shown): boolean {
     const apart = (contact: string) => contact !== offer.contact && !offer.joined.includes(contact);
+    // A test is never one event with what is real.
+    const test = isTest(offer);
     if (offer.candidates.some(({ contact }) => apart(contact))) return true;
-    for (const other of this.offers.values()) if (apart(other.offer.contact)) return true;
+    for (const other of this.offers.values()) if (apart(other.offer.contact) && isTest(other.offer) === test) return true;
     return false;
   }
 
@@ -197,7 +199,7 @@ export class Desk {
     for (const { contact } of proposed) known.add(contact);
     const rest: Candidate[] = [];
     for (const { offer: other } of this.offers.values()) {
-      if (known.has(other.contact)) continue;
+      if (known.has(other.contact) || isTest(other) !== isTest(offer)) continue;
       known.add(other.contact);
       const secs = Math.round((other.received - offer.received) / 1e6);
       rest.push({ contact: other.contact, incident: other.incident, score: 0, because: [], distance_m: -1, secs });

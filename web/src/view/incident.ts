@@ -224,7 +224,7 @@ function joined(ground: Ground, shown: Shown): Line[] {
 export function candidateLine(ground: Ground, candidate: Candidate): Line {
   const said = words().panel;
   const why = candidate.because.map((word) => words().because[word] ?? isolated(word));
-  const apart = candidate.distance_m >= 0 ? said.apart(distance(candidate.distance_m), age(Math.abs(candidate.secs) * 1e6)) : age(Math.abs(candidate.secs) * 1e6);
+  const apart = candidate.distance_m >= 0 ? said.apart(distance(candidate.distance_m), age(Math.abs(candidate.secs) * 1e6)) : said.apartInTime(age(Math.abs(candidate.secs) * 1e6));
   const text = list([contactWords(ground, candidate.contact), apart, ...why]);
   return candidate.score > 0 ? { lead: said.score(percent(candidate.score)), text } : { text };
 }

@@ -164,6 +164,7 @@ export const ar: Words = {
     here: 'في هذه الصفحة',
     elsewhere: 'في صفحة غرفة أخرى',
     score: (percent) => `تشابه ${percent}٪`,
+    apartInTime: (secs) => `يفصل بينهما ${secs}`,
     apart: (distance, secs) => `يفصل بينهما ${distance} و${secs}`,
   },
   manner: {

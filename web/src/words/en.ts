@@ -166,6 +166,7 @@ export const en = {
     here: 'on this page',
     elsewhere: 'on another room’s page',
     score: (percent: string) => `${percent} % alike`,
+    apartInTime: (secs: string) => `${secs} apart`,
     apart: (distance: string, secs: string) => `${distance} and ${secs} apart`,
   },
   manner: {
