@@ -177,10 +177,10 @@ pub fn likeness(a: &Trace, b: &Trace) -> Option<Candidate> {
         _ if same_type => 950,
         (Some(_), Some(_)) if words => 850,
         // Smoke and fire, a crash and the injured of it: other words for what the same services are sent to.
-        (Some(_), Some(_)) if a.lead == b.lead => 620,
+        (Some(_), Some(_)) if a.lead == b.lead => 720,
         (Some(_), Some(_)) => 350,
         _ if words => 850,
-        _ => 640,
+        _ => 680,
     };
     // A mast's circle holds every event of a district: only the words or the line tell which.
     let sharp = if words || same_line { 1_000 } else { 1_000 - falling_rest(open, VAGUE_CM) };
@@ -270,25 +270,32 @@ impl Scene {
     /// The contacts that may speak of the same event, one of each incident, the likeliest first. Nothing when it would be a guess
     /// between two incidents.
     pub fn candidates(&self, test: bool, trace: &Trace) -> ArrayVec<Candidate, RELATED_MAX> {
-        let mut best: Vec<Candidate> = Vec::new();
+        let mut best: Vec<(Candidate, &Trace)> = Vec::new();
         let (_, lat, lon) = cell_of(test, trace.point);
         for cell in (lat - 1..=lat + 1).flat_map(|lat| (lon - 1..=lon + 1).map(move |lon| (test, lat, lon))) {
             for other in self.cells.get(&cell).into_iter().flatten() {
                 let is_own = other.contact == trace.contact || other.incident == trace.incident;
                 let Some(found) = likeness(trace, other).filter(|_| !is_own) else { continue };
-                match best.iter_mut().find(|known| known.incident == found.incident) {
-                    Some(known) if known.score < found.score => *known = found,
+                match best.iter_mut().find(|(known, _)| known.incident == found.incident) {
+                    Some(known) if known.0.score < found.score => *known = (found, other),
                     Some(_) => {}
-                    None => best.push(found),
+                    None => best.push((found, other)),
                 }
             }
         }
-        best.sort_by_key(|found| (core::cmp::Reverse(found.score), found.incident));
-        let by = |at: usize| best.get(at).map_or(0, |found| found.score.0);
-        // One that several contacts speak of and another beside it are both shown only when one is clearly likelier.
-        let is_guess = best.len() > 1 && by(0) - by(1) < CLEAR_BY && !best.first().is_some_and(|found| found.because.same_line);
-        if is_guess { ArrayVec::new() } else { best.into_iter().take(RELATED_MAX).collect() }
+        best.sort_by_key(|(found, _)| (core::cmp::Reverse(found.score), found.incident));
+        if is_guess(&best) {
+            return ArrayVec::new();
+        }
+        best.into_iter().take(RELATED_MAX).map(|(found, _)| found).collect()
     }
+}
+
+/// The two likeliest are about as likely, and they are not of one event themselves: it may be either, so it is neither.
+fn is_guess(best: &[(Candidate, &Trace)]) -> bool {
+    let [(first, of_first), (second, of_second), ..] = best else { return false };
+    let close = first.score.0 - second.score.0 < CLEAR_BY && !first.because.same_line;
+    close && likeness(of_first, of_second).is_none()
 }
 
 #[cfg(test)]

@@ -326,6 +326,8 @@ pub const CAP_VALUE_BYTES_MAX: usize = 512;
 /// Codes of what was odd about one message; there are more kinds than any message shows.
 pub const NOTES_MAX: usize = 24;
 
+/// Numbers dialled that a report tells apart; a country has a dozen, mistyped ones have no end.
+pub const REPORT_NUMBERS_MAX: usize = 4_096;
 /// Web consoles at once.
 pub const CONSOLES_MAX: usize = 1_024;
 /// Bytes of one message or request of a web console.
