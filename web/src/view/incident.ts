@@ -195,7 +195,8 @@ function services({ desk, tables }: Ground, { offer }: Shown): Line[] {
   const mine = new Map(desk.ofContact(offer.contact).map((shown) => [shown.offer.service, shown.offer]));
   return offer.decision.services.map((assigned) => {
     const known = mine.get(assigned.service);
-    const holder = known?.held_by ? (known.accepted ? said.acceptedBy : said.heldBy)(seatName(known.held_by)) : said.asked;
+    // Of a share that is on another room's page nothing is known here, and nothing is said.
+    const holder = known?.held_by ? (known.accepted ? said.acceptedBy : said.heldBy)(seatName(known.held_by)) : known && said.asked;
     const then = assigned.chain.filter((id) => id !== assigned.dispatcher);
     return {
       lead: say.service(assigned.service),
