@@ -79,7 +79,7 @@ export async function open({ browser, after }, url, { lang = 'en', path = '/', s
   if (init) await page.addInitScript(init);
   if (fresh) {
     // While the page is being written: the built files of the checkout instead of those in the binary.
-    for (const file of ['', 'console.js', 'console.css']) await page.route(`${url}/${file}`, (route) => route.fulfill({ path: `${DIST}${file || 'index.html'}` }));
+    for (const file of ['console.js', 'console.css']) await page.route(`${url}/${file}`, (route) => route.fulfill({ path: `${DIST}${file}` }));
   }
   page.setDefaultTimeout(10_000);
   await page.goto(`${url}${path}`);
