@@ -501,7 +501,7 @@ test('500 open offers: first paint and updates', async (t) => {
 // --- the README's picture ---
 
 test('the picture for the README is taken', async (t) => {
-  const { page } = await desk(t, evening, { size: { width: 1440, height: 860 } });
+  const { page } = await desk(t, evening);
   await page.locator('.row').filter({ hasText: 'حريق' }).click();
   await page.keyboard.press('t');
   await until(page, () => document.querySelector('.whole').classList.contains('mine') && document.querySelector('.mark.pin.best'));

@@ -68,7 +68,7 @@ export const ar: Words = {
   },
   noWords: 'بلا كلام',
   noType: 'النوع غير معروف',
-  priority: (priority) => `الأولوية ${priority}`,
+  priority: (priority) => `الأولوية\u00a0${priority}`,
 
   place: {
     unknown: 'المكان غير معروف',

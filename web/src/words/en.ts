@@ -70,7 +70,7 @@ export const en = {
   } as Record<string, string>,
   noWords: 'No words',
   noType: 'type unknown',
-  priority: (priority: string) => `priority ${priority}`,
+  priority: (priority: string) => `priority\u00a0${priority}`,
 
   place: {
     unknown: 'place unknown',
