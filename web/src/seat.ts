@@ -10,7 +10,7 @@ import * as say from './say';
 import { Sound } from './sound';
 import { Dialog } from './view/dialog';
 import { Help } from './view/help';
-import { ACTS, Incident, candidateLine } from './view/incident';
+import { ACTS, Incident, SERVICES_BY_KEY, candidateLine } from './view/incident';
 import { MapView } from './view/map';
 import { Queue } from './view/queue';
 import { Sheet } from './view/sheet';
@@ -317,7 +317,7 @@ export class SeatPage {
   private commanded(pressed: string): boolean {
     this.remark('');
     const act = ACTS.find(({ key }) => key === pressed)?.act;
-    const service = /^[1-9]$/.test(pressed) ? this.tables.services[Number(pressed) - 1] : undefined;
+    const service = /^[1-9]$/.test(pressed) && Number(pressed) <= SERVICES_BY_KEY ? this.tables.services[Number(pressed) - 1] : undefined;
     const top = ({ s: 'silence', o: 'soundCheck', l: 'language', h: 'sheet', '?': 'help', q: 'signOut' } as Record<string, TopAct>)[pressed];
     if (act) this.act(act);
     else if (service) this.addService(service);

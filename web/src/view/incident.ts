@@ -16,6 +16,9 @@ export const ACTS: { act: Exclude<Act, 'add'>; key: string }[] = [
   { act: 'callback', key: 'b' }, { act: 'close', key: 'c' },
 ];
 
+/** Services that a digit adds, in the order of the tables from 1: as in the terminal console. */
+export const SERVICES_BY_KEY = 5;
+
 interface Button {
   node: HTMLButtonElement;
   label: HTMLElement;
@@ -103,7 +106,7 @@ export class Incident {
     }
     show(this.services, desk.group(shown) === 'mine');
     text(this.servicesLabel, words().acts.add);
-    tables.services.slice(0, 9).forEach((service, at) => {
+    tables.services.slice(0, SERVICES_BY_KEY).forEach((service, at) => {
       let button = this.serviceButtons.get(service);
       if (!button) {
         const label = el('span', {});

@@ -332,7 +332,7 @@ export const en = {
       ['d', 'decline with a reason: a request; what you hold stays yours until another has taken it'],
       ['r', 'release it to the room: everybody who was asked sees it as waiting again'],
       ['f', 'hand it over to another room, with a reason'],
-      ['1 – 9', 'add a service; the digits are on the buttons'],
+      ['1 – 5', 'add a service; the digits are on the buttons'],
       ['n', 'write a note'],
       ['j  x', 'join with another contact of the same event; split it off again'],
       ['b', 'called back: say what came of it. All but “help needed” closes it'],
