@@ -185,6 +185,21 @@ test('letters can be made to work with Alt only, and a held key commands once', 
   must(mock.says.filter(({ t: kind }) => kind === 'take').length === 1 && !mock.says.some(({ t: kind }) => kind === 'accept'), 'a slip commanded');
 });
 
+test('while a reason is typed new contacts are seen and ring, and neither the words nor the choice are lost', async (t) => {
+  const { mock, page } = await desk(t, (now) => [offer(now, { secs: 5, held_by: { dispatcher: 'DU-POL', seat: '1' } })], { init: counted('on') });
+  const held = await chosen(page);
+  await page.keyboard.press('d');
+  await page.keyboard.type('all patrols are ');
+  const tones = await page.evaluate(() => window.tones.length);
+  const fresh = mock.offer(offer(mock.now()));
+  await inGroup(page, fresh.id, 'waiting');
+  await until(page, (was) => window.tones.length > was, tones);
+  await page.keyboard.type('at the stadium');
+  await page.keyboard.press('Enter');
+  const declined = await mock.said('decline');
+  must(declined.offer === held && declined.reason === 'all patrols are at the stadium', JSON.stringify(declined));
+});
+
 // --- order, groups, words ---
 
 test('what stands in alarm is first, then the oldest that waits; every group has its place', async (t) => {
