@@ -232,7 +232,7 @@ impl Hall {
         } else {
             more.push_str(&write::contacts(targets, first));
         }
-        more.push_str(&write::call_info(request, &self.config.name, &format!("{:020x}", content_bits(call.id))));
+        more.push_str(&write::call_info(request, &self.config.name, &format!("{:016x}", content_bits(call.id))));
         more.push_str(&write::warning(&self.config.name, decision));
         more.push_str(&write::history(request));
         if decision.discrepancies.iter().any(|code| code.as_str() == "bad_location") {
@@ -304,7 +304,7 @@ impl Hall {
     }
 
     fn identifiers(&self, request: &Request<'_>, call: &Call) -> String {
-        write::call_info(request, &self.config.name, &format!("{:020x}", content_bits(call.id)))
+        write::call_info(request, &self.config.name, &format!("{:016x}", content_bits(call.id)))
     }
 
     fn tell_evidence(&self, key: &ContactKey, evidence: Evidence) {
