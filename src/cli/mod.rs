@@ -18,6 +18,7 @@ pub mod tables;
 pub mod tables_check;
 mod tables_export;
 pub mod tables_import;
+pub mod trace;
 
 use std::process::ExitCode;
 
@@ -49,6 +50,7 @@ enum Command {
     Send(send::SendArgs),
     Explain(explain::ExplainArgs),
     Read(read::ReadArgs),
+    Trace(trace::TraceArgs),
     /// Check, import, build, publish, show and compare table sets.
     #[command(subcommand)]
     Tables(tables::TablesCommand),
@@ -79,6 +81,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Serve(args) => serve::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Read(args) => read::run(&args),
+        Command::Trace(args) => trace::run(&args),
         Command::Tables(command) => tables::run(command),
         Command::Journal(command) => journal::run(&command),
         Command::Config(command) => config::run(&command),

@@ -23,7 +23,8 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 pub const WAIT: Duration = Duration::from_secs(30);
-pub const ROLES: [&str; 5] = ["gateway/g1", "gateway/app-1", "load-test/gateway/lt", "console/TL-CAP-POL/1", "ops/sara"];
+pub const ROLES: [&str; 6] =
+    ["gateway/g1", "gateway/app-1", "load-test/gateway/lt", "console/TL-CAP-POL/1", "console/TL-NOR-POL/1", "ops/sara"];
 
 pub fn name(text: &str) -> Name {
     Name::new(text).expect("a name in a test is short and visible")

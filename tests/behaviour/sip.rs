@@ -19,6 +19,8 @@ use crate::running::{Keep, Running, Set, WAIT, name, testland, until};
 mod agree;
 #[path = "sip/fate.rs"]
 mod fate;
+#[path = "sip/late.rs"]
+mod late;
 #[path = "sip/shared.rs"]
 mod shared;
 #[path = "sip/streams.rs"]

@@ -49,6 +49,7 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use self::answers::{Answers, Call};
+pub use self::calls::reference_begins;
 pub use self::peers::{PeerError, SipPeer};
 use super::devices::Devices;
 use super::lines::{Line, Lines};

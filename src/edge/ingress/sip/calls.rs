@@ -323,9 +323,8 @@ impl Hall {
         let digest = self.sign(request, word);
         let call_id = request.first("call-id").unwrap_or_default().trim();
         // So short that nobody guesses it is not needed here: whoever knows the Call-ID may speak of the call.
-        let (room, digits) =
-            if call_id.len() <= IDENTITY_BYTES_MAX - 9 { (IDENTITY_BYTES_MAX - 9, 4) } else { (IDENTITY_BYTES_MAX - 21, 10) };
-        let reference = format!("{}~{}", cut(&printable(call_id), room), hex(digest.as_ref(), digits)).into();
+        let digits = if is_short(call_id) { 4 } else { 10 };
+        let reference = format!("{}{}", reference_begins(call_id), hex(digest.as_ref(), digits)).into();
         let cseq = request.first("cseq").and_then(|cseq| cseq.split_ascii_whitespace().next()?.parse().ok()).unwrap_or(0);
         Identity { reference, digest, cseq }
     }
@@ -340,6 +339,17 @@ impl Hall {
         }
         context.sign()
     }
+}
+
+/// What the reference of every call with this Call-ID begins with; the rest is a digest that only this engine can make.
+pub fn reference_begins(call_id: &str) -> String {
+    let call_id = call_id.trim();
+    let room = if is_short(call_id) { IDENTITY_BYTES_MAX - 9 } else { IDENTITY_BYTES_MAX - 21 };
+    format!("{}~", cut(&printable(call_id), room))
+}
+
+const fn is_short(call_id: &str) -> bool {
+    call_id.len() <= IDENTITY_BYTES_MAX - 9
 }
 
 fn key(identity: &Identity) -> ContactKey {
