@@ -132,13 +132,7 @@ fn stages_of(reader: &JournalReader, row: &ContactRow) -> Result<Vec<Stage>> {
     })
 }
 
-fn follow(
-    reader: &JournalReader,
-    partition: Partition,
-    first: u64,
-    contact: ContactId,
-    step: &mut dyn FnMut(u64),
-) -> Result<Vec<Stage>> {
+fn follow(reader: &JournalReader, partition: Partition, first: u64, contact: ContactId, step: &mut dyn FnMut(u64)) -> Result<Vec<Stage>> {
     let (mut told, mut next) = (Told::default(), Some(first));
     while let Some(seq) = next {
         // A life is mostly short: a small page first.
@@ -189,7 +183,13 @@ impl Told {
             }
             Fact::Asked { offer, dispatcher, why, .. } => {
                 let what = format!("{dispatcher} for {}: {}", offer.service.word(), why.word());
-                self.add(at, seq, "asked", what, json!({ "service": offer.service.word(), "dispatcher": dispatcher.as_str(), "why": why.word() }));
+                self.add(
+                    at,
+                    seq,
+                    "asked",
+                    what,
+                    json!({ "service": offer.service.word(), "dispatcher": dispatcher.as_str(), "why": why.word() }),
+                );
             }
             Fact::Taken { offer, seat, .. } => {
                 self.held.insert(offer.service);
@@ -209,7 +209,13 @@ impl Told {
                 self.held.remove(&offer.service);
                 let why = format!("{why:?}").to_lowercase();
                 let what = if reason.is_empty() { why.clone() } else { format!("{why}: {reason}") };
-                self.add(at, seq, "waiting", format!("{} again, {what}", offer.service.word()), json!({ "service": offer.service.word(), "why": why }));
+                self.add(
+                    at,
+                    seq,
+                    "waiting",
+                    format!("{} again, {what}", offer.service.word()),
+                    json!({ "service": offer.service.word(), "why": why }),
+                );
             }
             Fact::HungUp { why, callback, .. } => {
                 let what = format!("{}{}", why.word(), if *callback { ", to be called back" } else { "" });
@@ -367,14 +373,7 @@ fn json_of(row: &ContactRow, stages: &[Stage]) -> Value {
 }
 
 fn write_text(out: &mut String, row: &ContactRow, stages: &[Stage]) {
-    let _ = writeln!(
-        out,
-        "contact {}  caller {}  {} {}",
-        row.contact,
-        row.line.as_deref().unwrap_or("-"),
-        row.gateway,
-        row.gateway_ref
-    );
+    let _ = writeln!(out, "contact {}  caller {}  {} {}", row.contact, row.line.as_deref().unwrap_or("-"), row.gateway, row.gateway_ref);
     for (stage, since, after) in timed(stages) {
         let _ = writeln!(out, "  {}  {:>10}  {:>10}  {:<11}  {}", shown(stage.at), span(since), span(after), stage.stage, stage.what);
     }

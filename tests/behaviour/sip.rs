@@ -19,8 +19,16 @@ use crate::running::{Keep, Running, Set, WAIT, name, testland, until};
 mod agree;
 #[path = "sip/fate.rs"]
 mod fate;
+#[path = "sip/alerts.rs"]
+pub mod alerts;
+#[path = "sip/full.rs"]
+mod full;
 #[path = "sip/late.rs"]
 mod late;
+#[path = "sip/legs.rs"]
+mod legs;
+#[path = "sip/references.rs"]
+mod references;
 #[path = "sip/shared.rs"]
 mod shared;
 #[path = "sip/streams.rs"]

@@ -76,7 +76,7 @@ async fn a_late_fix_over_a_border_moves_an_offer_nobody_has_taken_and_proposes_t
     report_from_the_north(&telephony, "99955500002").await;
     let proposed = |hears| if let ConsoleHears::Proposed { offer, to } = hears { Some((offer, to)) } else { None };
     assert_eq!(wanted(&mut at_capital, proposed).await, (taken, name("TL-NOR-POL")), "it stays where a person is, who hears of it");
-    assert_eq!(telephony.engine().transfers_proposed, 1);
+    until("it is counted", || telephony.engine().transfers_proposed == 1).await;
 }
 
 fn trace(telephony: &Telephony, arguments: &[&str]) -> (bool, String) {
