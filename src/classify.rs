@@ -58,6 +58,8 @@ pub struct Classification {
     pub services_hint: ArrayVec<(Service, Ppm), SERVICES_MAX>,
     /// Services asked for by URN or menu key, not only by the number dialled: they come whatever the words say.
     pub requested: ServiceSet,
+    /// Services that a person asked for as well: they come after all others and lead nothing.
+    pub wanted: ServiceSet,
     /// The types believed, strongest first.
     pub types: ArrayVec<TypeWeight, TYPES_MAX>,
     /// The type that leads.
@@ -141,6 +143,14 @@ impl Classification {
     ///
     /// `at_sea` is true when the place is on the water, or when no place is known and [`Self::sea_words`] is set.
     pub fn services(&self, plans: &Plans, area: Option<AreaIndex>, at_sea: bool) -> ServiceList {
+        let mut list = self.services_of_evidence(plans, area, at_sea);
+        for service in self.wanted.iter() {
+            add(&mut list, &[service]);
+        }
+        list
+    }
+
+    fn services_of_evidence(&self, plans: &Plans, area: Option<AreaIndex>, at_sea: bool) -> ServiceList {
         let hint = self.services_hint.first().map(|(service, _)| *service);
         if let (Some(DialledMeaning::NonEmergency(service)), false) = (self.dialled, self.upgraded) {
             return plans.services(None, Some(service), area, at_sea);
@@ -212,6 +222,7 @@ impl Votes<'_> {
                     self.out.requested = self.out.requested.with(service);
                 }
             }
+            Signal::Wanted(service) => self.out.wanted = self.out.wanted.with(*service),
             Signal::Verified(verified) => self.out.verified = Some(self.out.verified.unwrap_or(false) || *verified),
             Signal::Words(text) => {
                 let words = self.vocabulary.lexicon.read(text);

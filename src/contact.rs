@@ -5,7 +5,7 @@
 
 use crate::geo::area::Shape;
 use crate::geo::point::Point;
-use crate::service::ServiceUrn;
+use crate::service::{Service, ServiceUrn};
 use crate::units::{ContactId, Name, Ppm, Timestamp};
 
 /// Anything that arrived on the number: a call, a text, an app message, a crash sensor, a fire panel.
@@ -183,6 +183,8 @@ pub enum Signal {
     Words(Box<str>),
     /// A CAP 1.2 category or a panel's event in plain words.
     Event(Box<str>),
+    /// A person at a console asked for this service as well.
+    Wanted(Service),
 }
 
 /// Something in the contact that could not be read; it is routed all the same.

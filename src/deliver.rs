@@ -8,6 +8,7 @@ use crate::contact::{Contact, ContactKey, LocationClaim, Signal};
 pub use crate::decision::DispatcherState;
 
 use crate::decision::DecisionRecord;
+use crate::incident::{Candidate, IncidentId};
 use crate::service::Service;
 use crate::units::{ContactId, DispatcherId, Name, TablesVersion, Timestamp};
 
@@ -100,6 +101,16 @@ pub enum ConsoleSays {
     /// What came of calling the caller back. Said by the holder of the share that leads; every outcome but
     /// [`CallbackOutcome::HelpNeeded`] closes the share, unless help was sent.
     CalledBack { offer: OfferId, outcome: CallbackOutcome, reason: Box<str> },
+    /// Another room is to take it, for this reason. It stays mine until somebody there has.
+    Transfer { offer: OfferId, to: DispatcherId, reason: Box<str> },
+    /// This service is needed as well.
+    AddService { contact: ContactId, service: Service },
+    /// Words for everybody who sees the contact.
+    Note { contact: ContactId, text: Box<str> },
+    /// Both speak of one event. Said by a person, always.
+    Join { contact: ContactId, with: ContactId },
+    /// It is an event of its own after all.
+    Split { contact: ContactId },
     /// I am alive; keeps my leases.
     Heartbeat,
     /// After a reconnect: an offer I showed that the engine never confirmed.
@@ -175,6 +186,34 @@ pub enum ConsoleHears {
         offer: Option<OfferId>,
         why: Refusal,
     },
+    /// After a sign-in: everything that the seat sees has been shown.
+    CaughtUp,
+    /// Somebody wrote this about the contact; the journal holds it.
+    Noted {
+        contact: ContactId,
+        note: Note,
+    },
+    /// Contacts that may speak of the same event. Nothing is joined until a person says so.
+    Related {
+        contact: ContactId,
+        candidates: Vec<Candidate>,
+    },
+    /// These contacts are one incident now; the journal holds it. `by` is nobody where the line's caller called again.
+    Joined {
+        contact: ContactId,
+        incident: IncidentId,
+        contacts: Vec<ContactId>,
+        by: Option<Seat>,
+    },
+}
+
+/// What a person wrote about a contact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    pub at: Timestamp,
+    pub by: Seat,
+    /// At most [`crate::limits::NOTE_BYTES_MAX`] bytes.
+    pub text: Box<str>,
 }
 
 /// An offer as a console sees it.
@@ -199,6 +238,36 @@ pub struct Offer {
     pub callback: Option<Callback>,
     /// The same line has called before, and that contact has not ended.
     pub repeat: Option<Repeat>,
+    pub incident: IncidentId,
+    /// The other contacts of the incident.
+    pub joined: Vec<ContactId>,
+    /// Contacts that may speak of the same event, the likeliest first.
+    pub candidates: Vec<Candidate>,
+    pub notes: Vec<Note>,
+}
+
+impl Offer {
+    /// One that nobody has heard of yet: unconfirmed, in nobody's hands, an incident of its own.
+    pub fn new(id: OfferId, contact: Arc<Contact>, decision: Arc<DecisionRecord>, responsible: DispatcherId, role: Role) -> Self {
+        Self {
+            id,
+            contact,
+            decision,
+            responsible,
+            role,
+            take_by: Timestamp::default(),
+            confirmed: false,
+            held_by: None,
+            accepted: false,
+            alarm: false,
+            callback: None,
+            repeat: None,
+            incident: IncidentId::begun_by(0, 0),
+            joined: Vec::new(),
+            candidates: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
 }
 
 /// A caller who is gone and is to be called back.
@@ -342,6 +411,8 @@ pub enum Refusal {
     Full = 5,
     /// The role in the certificate does not allow it.
     Forbidden = 6,
+    /// Nobody is signed in there.
+    Unstaffed = 7,
 }
 
 /// How a contact ended. Exactly one of these for every contact, written in the journal.
@@ -396,10 +467,12 @@ pub enum AskedWhy {
     AllCall = 7,
     /// A seat of the room holds an earlier contact of the same line.
     Repeat = 8,
+    /// Its holder hands it to this room.
+    HandedOver = 9,
 }
 
 impl AskedWhy {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Declined,
         Self::EndOfChain,
         Self::Full,
@@ -409,6 +482,7 @@ impl AskedWhy {
         Self::TargetFailed,
         Self::AllCall,
         Self::Repeat,
+        Self::HandedOver,
     ];
 
     pub const fn word(self) -> &'static str {
@@ -422,6 +496,7 @@ impl AskedWhy {
             Self::TargetFailed => "target_failed",
             Self::AllCall => "all_call",
             Self::Repeat => "repeat",
+            Self::HandedOver => "handed_over",
         }
     }
 }
@@ -510,6 +585,20 @@ pub enum Fact {
         contact: ContactId,
         dispatcher: DispatcherId,
     },
+    /// Somebody wrote this about it.
+    Noted {
+        at: Timestamp,
+        contact: ContactId,
+        seat: Seat,
+        text: Box<str>,
+    },
+    /// It belongs to this incident from now on. `seat` is nobody where the line's caller called again.
+    Joined {
+        at: Timestamp,
+        contact: ContactId,
+        incident: IncidentId,
+        seat: Option<Seat>,
+    },
     Ended {
         at: Timestamp,
         contact: ContactId,
@@ -537,6 +626,8 @@ impl Fact {
             | Self::HungUp { contact, .. }
             | Self::Answered { contact, .. }
             | Self::Repeated { contact, .. }
+            | Self::Noted { contact, .. }
+            | Self::Joined { contact, .. }
             | Self::Ended { contact, .. } => Some(*contact),
             Self::Asked { offer, .. }
             | Self::Taken { offer, .. }
@@ -563,6 +654,8 @@ impl Fact {
             | Self::CalledBack { at, .. }
             | Self::Repeated { at, .. }
             | Self::Answered { at, .. }
+            | Self::Noted { at, .. }
+            | Self::Joined { at, .. }
             | Self::Ended { at, .. }
             | Self::State { at, .. }
             | Self::Tables { at, .. } => *at,

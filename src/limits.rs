@@ -40,6 +40,19 @@ pub const TRIMMED_WORDS_BYTES_MAX: usize = 1_024;
 pub const REASON_BYTES_MAX: usize = 128;
 /// Bytes a person types as the reason of a command.
 pub const COMMAND_REASON_BYTES_MAX: usize = 1_024;
+/// Bytes of a note that a person writes about a contact, and notes that its screens show; the journal has them all.
+pub const NOTE_BYTES_MAX: usize = 512;
+pub const NOTES_SHOWN_MAX: usize = 12;
+/// Other contacts of an incident that a screen names.
+pub const JOINED_MAX: usize = 64;
+/// Contacts proposed as speaking of the same event.
+pub const RELATED_MAX: usize = 4;
+/// Contacts of one small piece of ground that a new one is compared with: the newest.
+pub const SCENE_CELL_MAX: usize = 32;
+/// Live contacts that are compared with each other when an engine starts.
+pub const COMPARED_AT_START_MAX: usize = 10_000;
+/// Words of a contact that are compared with another's.
+pub const TRACE_WORDS_MAX: usize = 24;
 /// Bytes of a dispatcher's SIP URI.
 pub const URI_BYTES_MAX: usize = 256;
 /// Places one voice call can go: every room of every chain.
@@ -332,6 +345,21 @@ pub const DIALOGS_MAX: usize = 32;
 pub const CAP_VALUE_BYTES_MAX: usize = 512;
 /// Codes of what was odd about one message; there are more kinds than any message shows.
 pub const NOTES_MAX: usize = 24;
+
+/// Numbers dialled that a report tells apart; a country has a dozen, mistyped ones have no end.
+pub const REPORT_NUMBERS_MAX: usize = 4_096;
+/// Web consoles at once.
+pub const CONSOLES_MAX: usize = 1_024;
+/// Bytes of one message or request of a web console.
+pub const CONSOLE_BODY_BYTES_MAX: usize = 16 * 1_024;
+/// How often a web console hears the time, and its pass is looked at.
+pub const CONSOLE_LOOK_MICROS: u64 = 2_000_000;
+/// How long a web console may take to read one message.
+pub const CONSOLE_WRITE_MICROS_MAX: u64 = 5_000_000;
+/// How long a signed-in page stays signed in: a shift and its hand-over.
+pub const CONSOLE_PASS_SECS_MAX: u64 = 13 * 3_600;
+/// How long an invitation can be good.
+pub const CONSOLE_INVITE_SECS_MAX: u64 = 24 * 3_600;
 
 /// Bytes of one folded word of a text; a longer one is compared by its beginning. No term of any lexicon comes near.
 pub const WORD_BYTES_MAX: usize = 96;

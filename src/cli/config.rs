@@ -34,6 +34,8 @@ pub enum ConfigCommand {
 A configuration, every line of which may be left out:
   listen = \"0.0.0.0:9990\"                # UDP, gateways and consoles
   http = \"0.0.0.0:9991\"                  # TCP, apps, ops and metrics; off when left out
+  console = \"0.0.0.0:9992\"               # TCP, the web console; off when left out
+  console_plain = false                  # true: without TLS, on loopback only
   certs = \"certs\"                        # from this file's folder
   state = \"/var/lib/najda\"
   tables = \"uae.tables\"                  # the shipped set when left out
@@ -109,6 +111,9 @@ impl ConfigDefect {
 pub struct FileConfig {
     pub listen: Option<SocketAddr>,
     pub http: Option<SocketAddr>,
+    pub console: Option<SocketAddr>,
+    #[serde(default)]
+    pub console_plain: bool,
     pub certs: Option<PathBuf>,
     pub state: Option<PathBuf>,
     pub tables: Option<PathBuf>,

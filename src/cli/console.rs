@@ -4,6 +4,7 @@
 //! the engine and the keyboard.
 
 mod desk;
+mod invite;
 mod page;
 
 use std::net::SocketAddr;
@@ -12,7 +13,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use clap::Args;
+use clap::{Args, Subcommand};
 use tokio::time::{MissedTickBehavior, interval};
 
 use self::desk::{Ask, Desk, LineState};
@@ -30,18 +31,26 @@ const FRAME: Duration = Duration::from_millis(200);
 
 /// Answer contacts at a seat of a dispatcher, in this terminal.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:
+#[command(
+    subcommand_negates_reqs = true,
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:
   najda console --dispatcher DU-POL
   najda console --dispatcher DU-POL --seat 2 --certs c --connect 10.0.0.7:9990 --language ar --language ur
+  najda console invite DU-POL/1                      a link to the same seat in a browser
 
 Keys: arrows choose, t take, a accept (help is on its way), b say what came of calling a caller back who was gone, d decline with a \
-reason, r release to the room, c close, ? all keys, q sign out. What stands in alarm, then what waits longest, is on top. \
+reason, r release to the room, f hand over to another room, n note, 1 to 5 add a service, j join with a contact of the same event, \
+c close, ? all keys, q sign out. What stands in alarm, then what waits longest, is on top. \
 An offer is yours only when the journal holds your take. When the line is lost the page stays, grey \
-and with its age, and the seat signs in again by itself; what you hold stays yours for ten seconds.")]
+and with its age, and the seat signs in again by itself; what you hold stays yours for ten seconds."
+)]
 pub struct ConsoleArgs {
+    #[command(subcommand)]
+    command: Option<ConsoleCommand>,
     /// The room, as the tables call it.
-    #[arg(long, value_name = "ID", value_parser = name)]
-    dispatcher: Name,
+    #[arg(long, value_name = "ID", value_parser = name, required = true)]
+    dispatcher: Option<Name>,
     /// The seat in the room; it needs a certificate of its own.
     #[arg(long, value_name = "NAME", default_value = "1", value_parser = name)]
     seat: Name,
@@ -65,6 +74,13 @@ pub struct ConsoleArgs {
     load_test: bool,
 }
 
+/// The web console of the same seats.
+#[derive(Debug, Subcommand)]
+enum ConsoleCommand {
+    Invite(invite::InviteArgs),
+    Revoke(invite::RevokeArgs),
+}
+
 fn name(text: &str) -> Result<Name, String> {
     Name::new(text).ok_or_else(|| format!("a name has 1 to {} visible ASCII characters", Name::BYTES_MAX))
 }
@@ -78,11 +94,17 @@ fn language(text: &str) -> Result<[u8; 2], String> {
 
 pub fn run(args: &ConsoleArgs) -> Result<ExitCode> {
     use std::io::IsTerminal;
+    match &args.command {
+        Some(ConsoleCommand::Invite(args)) => return invite::invite(args),
+        Some(ConsoleCommand::Revoke(args)) => return invite::revoke(args),
+        None => {}
+    }
+    let Some(dispatcher) = args.dispatcher else { bail!("--dispatcher names the room") };
     if !std::io::stdout().is_terminal() || !std::io::stdin().is_terminal() {
         bail!("a console needs a terminal; for scripts use `najda send` or the client library");
     }
     let tables = edge::tables::load_or_shipped(args.tables.as_deref())?.tables;
-    let seat = Seat { dispatcher: args.dispatcher, seat: args.seat };
+    let seat = Seat { dispatcher, seat: args.seat };
     let role = Role::Console { seat, load_test: args.load_test };
     let identity = Identity::from_folder(&args.certs, &file_stem(&role)).with_context(|| {
         let role = role.to_string();
@@ -90,7 +112,7 @@ pub fn run(args: &ConsoleArgs) -> Result<ExitCode> {
         format!("reading the seat's certificate; `najda certs dev --dir {} --role {role}` makes one", args.certs.display())
     })?;
     let link = LinkConfig::new(args.connect, args.server_name.as_str(), identity);
-    let room = tables.dispatchers.find(args.dispatcher.as_str()).and_then(|index| tables.dispatchers.get(index));
+    let room = tables.dispatchers.find(dispatcher.as_str()).and_then(|index| tables.dispatchers.get(index));
     let languages = if args.language.is_empty() { room.map_or(Vec::new(), |room| room.languages.clone()) } else { args.language.clone() };
     let desk = Desk::new(seat, tables);
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().context("starting the runtime")?;

@@ -35,7 +35,9 @@ use crate::deliver::Seat;
 use crate::edge;
 use crate::edge::certs::DevCerts;
 use crate::edge::clock::Clock;
+use crate::edge::console::web::pass;
 use crate::edge::tls::Role;
+use crate::limits::CONSOLE_INVITE_SECS_MAX;
 use crate::service::Service;
 use crate::tables::snapshot::Tables;
 use crate::units::{DispatcherId, Name};
@@ -50,6 +52,8 @@ const FRAME: Duration = Duration::from_millis(100);
 const PROGRESS: Duration = Duration::from_secs(2);
 /// The name of the people at the terminal, in the certificates that are made for them.
 const YOU: &str = "you";
+/// Where they may sit in a browser: the room with the most to do.
+const YOUR_ROOM: &str = "DU-POL";
 /// How long gateways and seats have to connect.
 const CONNECT_WAIT: Duration = Duration::from_secs(20);
 
@@ -178,7 +182,7 @@ async fn demo(args: &DemoArgs, folders: &Folders) -> Result<Summary> {
     let rooms = open_rooms(&stage, &say).await?;
     let gateways = Arc::new(Gateways::open(&stage, CONNECT_WAIT).await?);
     say(&format!("{} rooms and {} gateways are connected", rooms.len(), gateways.count()));
-    let addresses = addresses(&host, folders);
+    let addresses = addresses(&host, folders, clock)?;
     addresses.iter().for_each(|line| say(line));
 
     let mut show = Show {
@@ -219,16 +223,19 @@ fn roles(rows: &[script::Row], tables: &Tables) -> Vec<Role> {
 }
 
 /// What else can be looked at while the demo runs.
-fn addresses(host: &Host, folders: &Folders) -> Vec<String> {
+fn addresses(host: &Host, folders: &Folders, clock: Clock) -> Result<Vec<String>> {
     let certs = folders.certs();
     let certs = certs.display();
     // Whoever came by `cargo run` has no `najda` on the path.
     let najda = std::env::args().next().unwrap_or_else(|| "najda".to_owned());
-    vec![
-        "In another terminal: answer calls yourself, or read the metrics.".to_owned(),
-        format!("{najda} console --dispatcher DU-POL --seat {YOU} --connect {} --certs {certs}", host.addr),
+    let you = Seat { dispatcher: Name::new(YOUR_ROOM).unwrap_or_default(), seat: Name::new(YOU).unwrap_or_default() };
+    let invited = pass::invite(&folders.engine(), &you, CONSOLE_INVITE_SECS_MAX, clock.now()).context("inviting you to the console")?;
+    Ok(vec![
+        format!("Answer calls yourself, in a browser on this machine: http://{}/#invite={invited}", host.console),
+        "Or in another terminal; and the metrics:".to_owned(),
+        format!("{najda} console --dispatcher {YOUR_ROOM} --seat {YOU} --connect {} --certs {certs}", host.addr),
         format!("curl --cacert {certs}/ca.pem --cert {certs}/ops-{YOU}.pem --key {certs}/ops-{YOU}.key https://{}/metrics", host.http),
-    ]
+    ])
 }
 
 /// The smallest police room that is responsible for an emirate.

@@ -262,7 +262,7 @@ fn rebuild(dir: &Path) -> Result<ExitCode> {
 }
 
 /// Entries of all partitions.
-fn count_of(reader: &JournalReader) -> Result<u64> {
+pub(super) fn count_of(reader: &JournalReader) -> Result<u64> {
     reader.partitions().into_iter().try_fold(0, |sum, partition| Ok(sum + reader.last_seq(partition)?))
 }
 
@@ -455,7 +455,7 @@ pub(super) fn contact_id(text: &str) -> Result<ContactId, String> {
     uuid::Uuid::try_parse(text).map(|id| ContactId(id.as_u128())).map_err(|error| error.to_string())
 }
 
-fn time(text: &str) -> Result<Timestamp, String> {
+pub(super) fn time(text: &str) -> Result<Timestamp, String> {
     let midnight = || text.parse::<jiff::civil::Date>().and_then(|date| date.to_zoned(jiff::tz::TimeZone::UTC)).map(|at| at.timestamp());
     let at = text.parse::<jiff::Timestamp>().or_else(|_| midnight()).map_err(|_| "write 2026-03-01T08:00:00Z, or 2026-03-01".to_owned())?;
     u64::try_from(at.as_microsecond()).map(Timestamp::from_micros).map_err(|_| "a time before 1970".to_owned())

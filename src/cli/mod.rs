@@ -11,6 +11,7 @@ pub mod journal;
 pub mod progress;
 pub mod publish;
 pub mod read;
+mod report;
 pub mod screen;
 pub mod send;
 pub mod serve;
@@ -51,6 +52,7 @@ enum Command {
     Explain(explain::ExplainArgs),
     Read(read::ReadArgs),
     Trace(trace::TraceArgs),
+    Report(report::ReportArgs),
     /// Check, import, build, publish, show and compare table sets.
     #[command(subcommand)]
     Tables(tables::TablesCommand),
@@ -82,6 +84,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Explain(args) => explain::run(&args),
         Command::Read(args) => read::run(&args),
         Command::Trace(args) => trace::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Tables(command) => tables::run(command),
         Command::Journal(command) => journal::run(&command),
         Command::Config(command) => config::run(&command),

@@ -12,6 +12,7 @@ use tracing_subscriber::EnvFilter;
 
 use super::config::{FileConfig, Threads, is_host_name};
 use crate::client::transport::Identity;
+use crate::edge::console::web::{WebConfig, WebDoor};
 use crate::edge::ingress::http::{HttpConfig, HttpDoor};
 use crate::edge::ingress::sip::{NAME_DEFAULT, ReferenceConfig, SipConfig, SipDoor, SipListen, SipPeer};
 use crate::edge::placement;
@@ -32,6 +33,7 @@ use crate::wire::frame::decode_fact;
   najda serve --listen 0.0.0.0:9990 --certs /etc/najda/certs --state /var/lib/najda --tables /etc/najda/tables
   najda serve --config /etc/najda/najda.toml --http 0.0.0.0:9991
   najda serve --sip 127.0.0.1:5060 --sip tls:127.0.0.1:5061
+  najda serve --console 127.0.0.1:9992 --console-plain, then: najda console invite DU-POL/1
 
 Telephony gateways send INVITE to the SIP door and hear 302 with every dispatcher in order. Which gateways are known by address, and
 which want 300, is said in the file; whoever is not listed is answered too.
@@ -49,6 +51,12 @@ pub struct ServeArgs {
     /// TCP address of apps, ops and metrics (HTTP over TLS); without it that door stays shut.
     #[arg(long, value_name = "ADDR")]
     http: Option<SocketAddr>,
+    /// TCP address of the web console (HTTPS); without it that door stays shut. `najda console invite` opens it for a seat.
+    #[arg(long, value_name = "ADDR")]
+    console: Option<SocketAddr>,
+    /// The web console without TLS, on this machine's own address only: for a trial, or behind a proxy that ends TLS.
+    #[arg(long)]
+    console_plain: bool,
     /// Address of telephony gateways, as often as needed: HOST:PORT for UDP and TCP, or udp:, tcp: or tls: before it; without it that
     /// door stays shut.
     #[arg(long, value_name = "[udp:|tcp:|tls:]ADDR")]
@@ -97,6 +105,8 @@ struct Sip {
 struct Settings {
     listen: SocketAddr,
     http: Option<SocketAddr>,
+    console: Option<SocketAddr>,
+    console_plain: bool,
     sip: Sip,
     certs: PathBuf,
     state: PathBuf,
@@ -119,6 +129,8 @@ impl Settings {
             sip: Sip { listen, name, peers, references, test_uri: file.sip.test_uri, workers: file.sip.workers },
             listen: args.listen.or(file.listen).unwrap_or(LISTEN),
             http: args.http.or(file.http),
+            console: args.console.or(file.console),
+            console_plain: args.console_plain || file.console_plain,
             certs: args.certs.clone().or(file.certs).unwrap_or_else(|| CERTS.into()),
             state: args.state.clone().or(file.state).unwrap_or_else(|| STATE.into()),
             tables: args.tables.clone().or(file.tables),
@@ -151,7 +163,7 @@ pub fn run(args: &ServeArgs) -> Result<ExitCode> {
 }
 
 async fn serve(settings: Settings) -> Result<ExitCode> {
-    let Settings { listen, http, sip, certs, state, tables, engine, tuning, threads } = settings;
+    let Settings { listen, http, console, console_plain, sip, certs, state, tables, engine, tuning, threads } = settings;
     prepare_state_folder(&state)?;
     let identity = Identity::from_folder(&certs, "server")
         .with_context(|| format!("reading the engine's certificate; `najda certs dev --dir {}` makes one", certs.display()))?;
@@ -164,6 +176,13 @@ async fn serve(settings: Settings) -> Result<ExitCode> {
     let node = Node::start_with(config, loaded.tables, &loaded.bytes, open, tuning)?;
     let name: Box<str> = sip.name.as_str().into();
     let sip = open_sip(sip, &identity, &state, journal_wait, &node).await?;
+    let web = match console {
+        Some(listen) => {
+            let identity = (!console_plain).then(|| identity.clone());
+            Some(WebDoor::start(WebConfig::new(listen, identity, state.clone()), &node).await?)
+        }
+        None => None,
+    };
     let http = match http {
         Some(listen) => {
             let config = HttpConfig::new(listen, identity, certs.join(TOKENS_FILE), state);
@@ -174,6 +193,9 @@ async fn serve(settings: Settings) -> Result<ExitCode> {
     // What was published earlier may serve instead of what was read.
     let (started, version) = (node.started(), node.core().snapshot().tables.version);
     let mut addr = http.as_ref().map_or(String::new(), |door| format!(" http={}", door.local_addr()));
+    if let Some(door) = &web {
+        addr.push_str(&format!(" console={}", door.local_addr()));
+    }
     if let Some(door) = &sip {
         let addrs: Vec<String> = door.local_addrs().iter().map(|(transport, addr)| format!("{}:{addr}", transport.word())).collect();
         addr.push_str(&format!(" sip={}", addrs.join(",")));
@@ -189,6 +211,9 @@ async fn serve(settings: Settings) -> Result<ExitCode> {
     tracing::info!("draining");
     // Gateways look every few seconds or minutes: the sooner they hear of it, the more of them go elsewhere in time.
     sip.iter().for_each(SipDoor::drain);
+    if let Some(door) = web {
+        door.shutdown().await;
+    }
     // Its promises come from the engine, so this door closes first.
     if let Some(door) = http {
         door.shutdown().await;

@@ -36,7 +36,8 @@ use crate::wire::frame::decode_fact;
   najda trace --caller 971501234567 --json | jq '.stages[] | [.stage, .after_ms]'
 
 Stages: arrived, decided (with the rules that decided), evidence, moved or proposed (evidence made another room responsible), asked, taken,
-accepted, waiting, declined, answered, hung_up, called_back, repeated, closed, ended. Each has the time since the stage before it and
+accepted, waiting, declined, answered, hung_up, called_back, repeated, noted, joined, closed,
+ended. Each has the time since the stage before it and
 since the arrival. A number is found with or without + or 00; the newest contact is shown last. Ends with 1 when there is none.")]
 #[group(id = "whose", required = true, multiple = true)]
 pub struct TraceArgs {
@@ -224,6 +225,15 @@ impl Told {
             Fact::Repeated { earlier, .. } => {
                 self.add(at, seq, "repeated", format!("the line of {earlier}"), json!({ "earlier": earlier.to_string() }));
             }
+            Fact::Noted { seat, text, .. } => {
+                let seat = format!("{}/{}", seat.dispatcher, seat.seat);
+                self.add(at, seq, "noted", format!("at {seat}: {text}"), json!({ "seat": seat, "text": text }));
+            }
+            Fact::Joined { incident, seat, .. } => {
+                let by = seat.map(|seat| format!("{}/{}", seat.dispatcher, seat.seat));
+                let what = format!("incident {incident}, by {}", by.as_deref().unwrap_or("the line that called again"));
+                self.add(at, seq, "joined", what, json!({ "incident": incident.to_string(), "seat": by }));
+            }
             Fact::Answered { dispatcher, .. } => {
                 self.add(at, seq, "answered", format!("the voice is at {dispatcher}"), json!({ "dispatcher": dispatcher.as_str() }));
             }
@@ -297,6 +307,7 @@ fn signal(signal: &Signal) -> String {
         Signal::Verified(verified) => if *verified { "verified" } else { "not verified" }.to_owned(),
         Signal::ECall { automatic, .. } => format!("eCall, {}", if *automatic { "automatic" } else { "manual" }),
         Signal::Dtmf { digit, .. } => format!("pressed {digit}"),
+        Signal::Wanted(service) => format!("{} asked for by a person", service.word()),
         Signal::MenuKey(key) => format!("menu key {key}"),
         Signal::Silence { secs } => format!("silent for {secs} s"),
     }

@@ -202,8 +202,12 @@ impl Side for ConsoleSide {
             }
             ConsoleHears::Alert { .. }
             | ConsoleHears::CallerHungUp { .. }
+            | ConsoleHears::CaughtUp
+            | ConsoleHears::Joined { .. }
+            | ConsoleHears::Noted { .. }
             | ConsoleHears::Proposed { .. }
             | ConsoleHears::Refused { .. }
+            | ConsoleHears::Related { .. }
             | ConsoleHears::SignedIn { .. }
             | ConsoleHears::Waiting { .. } => {}
         }

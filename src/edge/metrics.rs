@@ -236,6 +236,12 @@ fn engine(text: &mut Text, figures: &EngineFigures) {
         asked_target_failed,
         asked_all_call,
         asked_repeat,
+        asked_handed_over,
+        handed_over,
+        services_added,
+        notes,
+        joined,
+        related,
         alerts,
         repeats,
         callbacks,
@@ -274,7 +280,7 @@ fn engine(text: &mut Text, figures: &EngineFigures) {
         ends_forgotten,
         internal,
     } = figures.counters;
-    let rows: [(&str, &str, u64); 46] = [
+    let rows: [(&str, &str, u64); 51] = [
         ("inputs", "Inputs handled.", inputs),
         ("arrived", "New contacts.", arrived),
         ("duplicates", "Arrivals that were known already.", duplicates),
@@ -298,6 +304,11 @@ fn engine(text: &mut Text, figures: &EngineFigures) {
         ("leases_stale", "Leases that went stale.", leases_stale),
         ("refused", "Commands refused.", refused),
         ("refused_full", "Commands refused because a bound was reached.", refused_full),
+        ("handed_over", "Shares that their holders handed to another room.", handed_over),
+        ("services_added", "Services that people asked for as well.", services_added),
+        ("notes", "Notes that people wrote.", notes),
+        ("joined", "Contacts joined to an incident.", joined),
+        ("related", "Times a screen was told of a contact that may speak of the same event.", related),
         ("moved", "Calls sent to another room.", moved),
         ("target_failed", "Voice paths that failed.", target_failed),
         ("evidence", "Late evidence.", evidence),
@@ -335,6 +346,7 @@ fn engine(text: &mut Text, figures: &EngineFigures) {
         ("target_failed", asked_target_failed),
         ("all_call", asked_all_call),
         ("repeat", asked_repeat),
+        ("handed_over", asked_handed_over),
     ];
     text.counters("najda_engine_asked", "Further rooms asked, by reason.", "why", &asked);
 }

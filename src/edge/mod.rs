@@ -11,6 +11,7 @@ pub mod tokens;
 pub mod certs;
 pub mod sessions;
 pub mod ingress;
+mod listen;
 pub mod console;
 pub mod metrics;
 pub mod run;

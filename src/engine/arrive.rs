@@ -47,8 +47,11 @@ impl Engine {
         } else {
             let mut life = Box::new(self.core.begin(contact, decision, digests, out));
             let earlier = self.earlier_of(&life);
+            self.join_earlier(&mut life, earlier, out);
+            self.core.find_related(&mut life);
             self.core.welcome(&mut life, earlier, out);
             self.lives.insert(id, life);
+            self.tell_related(id, out);
         }
         Arrival::New(id)
     }
@@ -183,6 +186,7 @@ impl Core {
         let seq = self.record(life, Fact::Ended { at: self.now, contact: life.id, ending }, out);
         self.list_callback(life);
         self.unlist_line(life);
+        self.leave_scene(life);
         self.receipts.promise(seq, Promise::Ended(life.id));
     }
 

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::floor::{RoomIndex, SeatIndex};
 use super::{Alarm, Alarms, Engine};
 use crate::deliver::OfferId;
+use crate::incident::IncidentId;
 use crate::units::{ContactId, Name, Timestamp};
 
 /// What the lists and counts should be.
@@ -44,8 +45,19 @@ impl Engine {
             self.core.floor.all_rooms().flat_map(|(index, room)| [false, true].map(|test| (test, index, room.desk(test).is_staffed())));
         let staffed: BTreeSet<_> = staffed.filter(|(.., there)| *there).map(|(test, index, _)| (test, index)).collect();
         same("staffed rooms", staffed == *self.core.floor.staffed())?;
+        same("incidents", self.incidents_are_whole())?;
         let defects = self.core.counters.internal;
         if defects == 0 { Ok(()) } else { Err(format!("{defects} broken invariants were met")) }
+    }
+
+    /// Every live contact stands under its incident, and every incident of several is listed with all of them.
+    fn incidents_are_whole(&self) -> bool {
+        let mut of: BTreeMap<IncidentId, BTreeSet<ContactId>> = BTreeMap::new();
+        for life in self.lives.values().filter(|life| life.ended.is_none()) {
+            of.entry(self.core.incident_of(life)).or_default().insert(life.id);
+        }
+        let listed = self.core.incidents.iter().all(|(incident, members)| of.get(incident) == Some(members));
+        listed && of.iter().all(|(incident, members)| members.len() == 1 || self.core.incidents.contains_key(incident))
     }
 
     fn tally(&self) -> Tally {

@@ -37,6 +37,7 @@ impl Engine {
         let command = |offer| Command { session, seat, offer };
         match says {
             ConsoleSays::Accept { offer } => self.with_part(command(offer), out, Core::accept),
+            ConsoleSays::AddService { contact, service } => self.add_service(session, seat, contact, service, out),
             ConsoleSays::CalledBack { offer, outcome, reason } => {
                 let said = (outcome, cut(reason));
                 self.with_last_word(command(offer), out, |core, command, life, index, out| {
@@ -53,10 +54,19 @@ impl Engine {
             }
             ConsoleSays::HandBack { offer, contact, decision } => self.hand_back(command(offer), contact, decision, out),
             ConsoleSays::Heartbeat | ConsoleSays::SignIn { .. } => {}
+            ConsoleSays::Join { contact, with } => self.join(session, seat, contact, with, out),
+            ConsoleSays::Note { contact, text } => self.note(session, seat, contact, &text, out),
             ConsoleSays::Release { offer } => self.with_part(command(offer), out, Core::release),
             ConsoleSays::Shown { offer } => self.shown(command(offer)),
             ConsoleSays::SignOut => self.sign_out(session, seat, out),
+            ConsoleSays::Split { contact } => self.split(session, seat, contact, out),
             ConsoleSays::Take { offer } => self.with_part(command(offer), out, Core::take),
+            ConsoleSays::Transfer { offer, to, reason } => {
+                let reason = cut(reason);
+                self.with_part(command(offer), out, |core, command, life, index, out| {
+                    core.hand_over(command, life, index, (to, reason), out)
+                });
+            }
         }
     }
 
@@ -445,15 +455,24 @@ fn offer_of(says: &ConsoleSays) -> Option<OfferId> {
         | ConsoleSays::HandBack { offer, .. }
         | ConsoleSays::Release { offer }
         | ConsoleSays::Shown { offer }
-        | ConsoleSays::Take { offer } => Some(*offer),
-        ConsoleSays::Heartbeat | ConsoleSays::SignIn { .. } | ConsoleSays::SignOut => None,
+        | ConsoleSays::Take { offer }
+        | ConsoleSays::Transfer { offer, .. } => Some(*offer),
+        ConsoleSays::AddService { .. }
+        | ConsoleSays::Heartbeat
+        | ConsoleSays::Join { .. }
+        | ConsoleSays::Note { .. }
+        | ConsoleSays::SignIn { .. }
+        | ConsoleSays::SignOut
+        | ConsoleSays::Split { .. } => None,
     }
 }
 
 /// At most [`COMMAND_REASON_BYTES_MAX`] bytes, cut between characters.
 fn cut(reason: Box<str>) -> Box<str> {
-    if reason.len() <= COMMAND_REASON_BYTES_MAX {
-        return reason;
-    }
-    reason.get(..reason.floor_char_boundary(COMMAND_REASON_BYTES_MAX)).unwrap_or_default().into()
+    if reason.len() <= COMMAND_REASON_BYTES_MAX { reason } else { cut_to(&reason, COMMAND_REASON_BYTES_MAX).into() }
+}
+
+/// Cut between characters.
+pub(super) fn cut_to(text: &str, bytes_max: usize) -> &str {
+    text.get(..text.floor_char_boundary(bytes_max)).unwrap_or_default()
 }

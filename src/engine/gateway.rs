@@ -166,12 +166,13 @@ impl Core {
         self.counters.redecided += 1;
         self.set_reroute(life, None);
         life.reroutes = 0;
-        let (contact, revision) = (life.id, life.contact.revision);
+        let (contact, revision, before) = (life.id, life.contact.revision, self.incident_of(life));
         let changed = ConsoleHears::Changed { contact, revision, decision: Arc::clone(&decision) };
         let evidence = std::mem::take(&mut life.pending);
         self.tell_rooms(life, &life.viewers(), &changed, out);
         self.reshape(life, Fact::Redecided { at: self.now, contact, revision, evidence, decision }, out);
         self.propose_transfers(life, out);
+        self.find_related_again(life, before, out);
         if life.parts.is_empty() {
             // Still nobody to ask: a decision is asked for until one names somebody.
             self.set_reroute(life, Some(self.now.plus_micros(REROUTE_WAIT_MICROS_MAX)));

@@ -102,7 +102,12 @@ impl Core {
         let moved_on = *first != *life.decision;
         life.arrived_seq = self.append(Fact::Arrived { at, contact: Arc::clone(&life.contact), decision: first, states: Vec::new() }, out);
         if self.receipts.is_lost(life.began_seq) {
+            let named = self.own_incident(life);
             life.began_seq = life.arrived_seq;
+            if life.joined.is_none() && self.incidents.contains_key(&named) {
+                // The others are of an incident by this name, whatever became of the entry it was made from.
+                life.joined = Some((named, None, 0));
+            }
         }
         self.receipts.promise(life.arrived_seq, Promise::Arrived(contact));
         if let Some((earlier, seat)) = life.repeat {
@@ -112,6 +117,7 @@ impl Core {
         for index in 0..life.parts.len() {
             self.say_share_again(life, index, out);
         }
+        self.say_joint_again(life, out);
         let at = self.now;
         if let Some(room) = life.answered {
             let dispatcher = self.floor.room(room).id;

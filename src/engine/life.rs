@@ -12,8 +12,11 @@ use super::digest::{ContentDigest, KeyDigest};
 use super::floor::{Floor, RoomIndex, SeatIndex};
 use crate::contact::{Contact, LocationClaim, Oddity, Signal};
 use crate::decision::{AssignedRecord, DecisionRecord};
-use crate::deliver::{AskedWhy, CallbackOutcome, Ending, Evidence, Fact, HangUp, OfferId};
-use crate::limits::{CALLED_MAX, CHAIN_MAX, CLAIMS_MAX, NEIGHBOURS_MAX, SERVICES_MAX, SIGNALS_MAX, VIEWERS_MAX};
+use crate::deliver::{AskedWhy, CallbackOutcome, Ending, Evidence, Fact, HangUp, Note, OfferId};
+use crate::incident::{Candidate, IncidentId, Trace};
+use crate::limits::{
+    CALLED_MAX, CHAIN_MAX, CLAIMS_MAX, NEIGHBOURS_MAX, NOTES_SHOWN_MAX, RELATED_MAX, SERVICES_MAX, SIGNALS_MAX, VIEWERS_MAX,
+};
 use crate::service::Service;
 use crate::units::{ContactId, Name, Timestamp};
 
@@ -46,6 +49,10 @@ pub(super) struct Life {
     pub callback: Option<CallbackLive>,
     /// Another contact of the same line that had not ended when this one came, and the seat that held it.
     pub repeat: Option<(ContactId, Option<SeatIndex>)>,
+    /// What people wrote about it, the newest last, and the fact of each.
+    pub notes: Vec<(u64, Note)>,
+    /// The incident it was joined to, and the fact of that; its own while `None`.
+    pub joined: Option<(IncidentId, Option<super::Seat>, u64)>,
     /// The caller speaks to this room.
     pub answered: Option<RoomIndex>,
     /// The decision in force is not the one it arrived with.
@@ -61,6 +68,10 @@ pub(super) struct Life {
     // Not in the facts:
     /// Under which it is found by its line.
     pub line: Option<(bool, Name)>,
+    /// Under which it is found by its place.
+    pub trace: Option<(bool, Box<Trace>)>,
+    /// What may speak of the same event, as its screens were told.
+    pub candidates: ArrayVec<Candidate, RELATED_MAX>,
     /// Evidence merged into `contact` and not yet in the journal.
     pub pending: Evidence,
     pub reroute_due: Option<Timestamp>,
@@ -143,6 +154,8 @@ impl Life {
             hung_up: None,
             callback: None,
             repeat: None,
+            notes: Vec::new(),
+            joined: None,
             answered: None,
             redecided: false,
             taken: false,
@@ -150,6 +163,8 @@ impl Life {
             targeted,
             ended: None,
             line: None,
+            trace: None,
+            candidates: ArrayVec::new(),
             pending: Evidence::default(),
             reroute_due: None,
             reroutes: 0,
@@ -247,6 +262,13 @@ impl Life {
             Fact::Repeated { earlier, seat, .. } => {
                 self.repeat = Some((*earlier, seat.and_then(|seat| floor.seat_index(seat, self.test))));
             }
+            Fact::Noted { at, seat, text, .. } => {
+                if self.notes.len() >= NOTES_SHOWN_MAX {
+                    self.notes.remove(0);
+                }
+                self.notes.push((seq, Note { at: *at, by: *seat, text: text.clone() }));
+            }
+            Fact::Joined { incident, seat, .. } => self.joined = Some((*incident, *seat, seq)),
             Fact::Answered { dispatcher, .. } => self.answered = Some(floor.room_index(*dispatcher)),
             Fact::Ended { ending, .. } => self.ended = self.ended.or(Some((*ending, seq))),
             Fact::Arrived { .. } | Fact::State { .. } | Fact::Tables { .. } => {}
@@ -272,7 +294,7 @@ impl Life {
         }
         if was_test && !self.test {
             // What test seats did is no work on a real contact.
-            (self.parts, self.taken, self.lead_taken) = (parts_of(decision, floor), false, false);
+            (self.parts, self.taken, self.lead_taken, self.joined) = (parts_of(decision, floor), false, false, None);
             return;
         }
         let mut old = std::mem::take(&mut self.parts);

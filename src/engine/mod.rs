@@ -21,7 +21,7 @@
 //! # The files
 //! `arrive` a contact comes; `offer` who is asked, in turn; `ladder` when nobody answers; `console` what people do; `gateway` what
 //! gateways say and are told; `callback` callers who are gone; `repeat` callers who call again;
-//! `promise` what the disk allows; `heal` what it lost; `tick` what time brings; `recover` the journal read back. `life` is
+//! `joint` what people do together: notes, incidents, services added, shares handed over; `promise` what the disk allows; `heal` what it lost; `tick` what time brings; `recover` the journal read back. `life` is
 //! one contact, `floor` is who
 //! is there, `known` what is remembered, `audit` counts everything anew.
 
@@ -33,6 +33,7 @@ mod digest;
 mod floor;
 mod gateway;
 mod heal;
+mod joint;
 mod known;
 mod ladder;
 mod life;
@@ -50,8 +51,8 @@ use std::sync::Arc;
 
 use crate::contact::{Contact, ContactKey};
 use crate::decision::DecisionRecord;
-use crate::deliver::{Callback, ConsoleHears, ConsoleSays, DispatcherState, Evidence, Fact, GatewayHears, HangUp, OfferId, Seat};
-use crate::incident::IncidentId;
+use crate::deliver::{Callback, ConsoleHears, ConsoleSays, DispatcherState, Evidence, Fact, GatewayHears, HangUp, Note, OfferId, Seat};
+use crate::incident::{IncidentId, Scene};
 use crate::limits;
 use crate::service::Service;
 use crate::units::{ContactId, DispatcherId, Name, TablesVersion, Timestamp};
@@ -326,6 +327,7 @@ pub struct Counters {
     pub asked_target_failed: u64,
     pub asked_all_call: u64,
     pub asked_repeat: u64,
+    pub asked_handed_over: u64,
     /// Screens rung again for an offer they already showed.
     pub alerts: u64,
     /// Contacts whose line had another contact that had not ended.
@@ -335,6 +337,15 @@ pub struct Counters {
     pub callbacks_done: u64,
     /// Holders told that another room is responsible now.
     pub transfers_proposed: u64,
+    /// Shares that their holders handed to another room.
+    pub handed_over: u64,
+    /// Services that people asked for as well.
+    pub services_added: u64,
+    pub notes: u64,
+    /// Contacts that people, or a caller who called again, joined to an incident.
+    pub joined: u64,
+    /// Contacts that were told of another that may speak of the same event.
+    pub related: u64,
     /// A full room was asked all the same, because nobody else was left.
     pub over_capacity: u64,
     pub taken: u64,
@@ -412,6 +423,7 @@ pub struct ContactView {
     /// Another contact of the same line, and the seat that held it when this one came.
     pub repeat: Option<(ContactId, Option<Seat>)>,
     pub answered: Option<DispatcherId>,
+    pub notes: Vec<Note>,
     pub offers: Vec<OfferView>,
 }
 
@@ -450,6 +462,10 @@ struct Core {
     callbacks: BTreeSet<(Timestamp, ContactId)>,
     /// Live contacts by their caller's number, tests apart.
     lines: BTreeSet<(bool, Name, ContactId)>,
+    /// Live contacts by their place.
+    scene: Scene,
+    /// Live contacts of incidents that somebody joined others to.
+    incidents: BTreeMap<IncidentId, BTreeSet<ContactId>>,
     /// Until then seats have time to come back after a restart.
     recovering_until: Timestamp,
     /// Contacts whose decision names nobody. `route` is total, so there are none; if there is one, somebody must know.
@@ -480,6 +496,8 @@ impl Engine {
             alarms: Alarms::default(),
             callbacks: BTreeSet::new(),
             lines: BTreeSet::new(),
+            scene: Scene::default(),
+            incidents: BTreeMap::new(),
             recovering_until: Timestamp::default(),
             undecided: BTreeSet::new(),
             store_failing: false,
@@ -707,12 +725,13 @@ impl Core {
         ContactView {
             contact: Arc::clone(&life.contact),
             decision: Arc::clone(&life.decision),
-            incident: IncidentId::begun_by(self.config.partition, life.began_seq),
+            incident: self.incident_of(life),
             arrived: life.arrived,
             hung_up: life.hung_up.is_some(),
             callback: callback::callback(life),
             repeat: life.repeat.map(|(earlier, seat)| (earlier, seat.map(|seat| self.floor.seat_name(seat)))),
             answered: life.answered.as_ref().map(room),
+            notes: life.notes.iter().map(|(_, note)| note.clone()).collect(),
             offers: life.parts.iter().map(offer).collect(),
         }
     }

@@ -146,6 +146,7 @@ impl Core {
             AskedWhy::TargetFailed => &mut self.counters.asked_target_failed,
             AskedWhy::AllCall => &mut self.counters.asked_all_call,
             AskedWhy::Repeat => &mut self.counters.asked_repeat,
+            AskedWhy::HandedOver => &mut self.counters.asked_handed_over,
         } += 1;
         self.record(life, Fact::Asked { at: self.now, offer, dispatcher, why }, out);
     }
@@ -331,6 +332,10 @@ impl Core {
             alarm: part.alarm.is_some(),
             callback: self.callback_promised(life).filter(|_| part.lead),
             repeat: self.repeat(life, part),
+            incident: self.incident_promised(life),
+            joined: self.others_of(life),
+            candidates: life.candidates.to_vec(),
+            notes: self.notes_promised(life),
         })
     }
 

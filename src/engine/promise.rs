@@ -40,7 +40,7 @@ impl Engine {
     fn keep(&mut self, receipt: Receipt, seq: u64, promise: Promise, out: &mut Outputs) {
         let contact = match &promise {
             Promise::Accepted(offer) | Promise::CalledBack(offer) | Promise::Closed(offer) | Promise::Taken(offer) => offer.contact,
-            Promise::Arrived(contact) | Promise::Ended(contact) => *contact,
+            Promise::Arrived(contact) | Promise::Ended(contact) | Promise::Joined(contact) | Promise::Noted(contact) => *contact,
             Promise::Overflowed(whose) => return self.core.keep_overflowed(receipt, &whose.0, whose.1, out),
         };
         let Some(life) = self.lives.get_mut(&contact) else { return };
@@ -53,6 +53,8 @@ impl Engine {
                 self.core.keep_ended(receipt, life, out);
                 self.lives.remove(&contact);
             }
+            Promise::Joined(_) => self.core.keep_joined(receipt, seq, life, out),
+            Promise::Noted(_) => self.core.keep_noted(receipt, seq, life, out),
             Promise::Taken(offer) => self.core.keep_taken(receipt, seq, life, offer, out),
             Promise::Overflowed(_) => {}
         }

@@ -27,6 +27,8 @@ pub(super) enum Promise {
     CalledBack(OfferId),
     Closed(OfferId),
     Ended(ContactId),
+    Joined(ContactId),
+    Noted(ContactId),
     /// Arrival and end in one: the engine was full. Its life is not kept, so the promise carries its key.
     Overflowed(Box<(ContactKey, ContactId)>),
     Taken(OfferId),

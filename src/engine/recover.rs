@@ -9,6 +9,7 @@ use super::receipt::Receipts;
 use super::timers::Timer;
 use super::{Alarm, Config, Core, Engine, Rooms, digest};
 use crate::deliver::{Fact, OfferId};
+use crate::limits::COMPARED_AT_START_MAX;
 use crate::units::Timestamp;
 
 impl Engine {
@@ -88,8 +89,13 @@ impl Engine {
         if core.seq > 0 {
             core.recovering_until = core.now.plus_micros(core.config.recovery_wait_micros_max);
         }
+        // Among very many it takes longer than callers may wait for the first decision; they are compared again as evidence comes.
+        let compare = self.lives.len() <= COMPARED_AT_START_MAX;
         for life in self.lives.values_mut() {
-            core.resume(life);
+            core.resume(life, compare);
+        }
+        for life in self.lives.values() {
+            core.list_founder(life);
         }
         let holders: Vec<_> = core.floor.holders().collect();
         for seat in holders {
@@ -102,11 +108,13 @@ impl Engine {
 }
 
 impl Core {
-    fn resume(&mut self, life: &mut Life) {
+    fn resume(&mut self, life: &mut Life, compare: bool) {
         let due = self.now.plus_micros(self.config.recovery_wait_micros_max);
         let contact = life.id;
         self.list_line(life);
         self.list_callback(life);
+        self.list_incident(life);
+        self.enter_scene(life, compare);
         for index in 0..life.parts.len() {
             let Some(part) = life.parts.get_mut(index) else { continue };
             part.opened = true;

@@ -165,8 +165,11 @@ impl Engine {
         for offer in &slice {
             self.show_to(*offer, session, room, out);
         }
-        let after = slice.last().copied().filter(|_| slice.len() == CATCH_UP_MAX)?;
-        Some(CatchUp::Show { session, seat, after: Some(after) })
+        let after = slice.last().copied().filter(|_| slice.len() == CATCH_UP_MAX);
+        if after.is_none() {
+            out.console(session, ConsoleHears::CaughtUp);
+        }
+        after.map(|after| CatchUp::Show { session, seat, after: Some(after) })
     }
 
     /// Shows one offer to one seat that has come. If it stood in alarm, the seat is the chance it waited for.

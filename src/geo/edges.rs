@@ -159,6 +159,11 @@ impl Borders {
         search.best
     }
 
+    /// Every edge, for drawing.
+    pub fn edges(&self) -> impl Iterator<Item = BorderEdge> + '_ {
+        self.edges.iter().map(edge_of)
+    }
+
     pub fn edge_count(&self) -> usize {
         self.edges.len()
     }

@@ -103,6 +103,8 @@ const fn kind_of(fact: &Fact) -> u8 {
         Fact::Declined { .. } => 12,
         Fact::CalledBack { .. } => 13,
         Fact::Repeated { .. } => 14,
+        Fact::Noted { .. } => 15,
+        Fact::Joined { .. } => 16,
     }
 }
 

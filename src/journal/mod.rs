@@ -13,6 +13,7 @@ pub mod chain;
 pub mod entry;
 pub mod projection;
 pub mod replay;
+pub mod report;
 
 pub use chain::{Anchor, Break, BreakKind, ChainHash, Verified};
 pub use entry::{Entry, Hole, Removal};

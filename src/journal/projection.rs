@@ -182,6 +182,8 @@ pub fn change_of(fact: &Fact) -> Option<ProjectionChange> {
         | Fact::CalledBack { .. }
         | Fact::Declined { .. }
         | Fact::HungUp { .. }
+        | Fact::Joined { .. }
+        | Fact::Noted { .. }
         | Fact::Repeated { .. }
         | Fact::State { .. }
         | Fact::Tables { .. } => None,

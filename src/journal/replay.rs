@@ -148,6 +148,8 @@ impl Replay {
             | Fact::CalledBack { .. }
             | Fact::Closed { .. }
             | Fact::Declined { .. }
+            | Fact::Joined { .. }
+            | Fact::Noted { .. }
             | Fact::HungUp { .. }
             | Fact::Repeated { .. }
             | Fact::Taken { .. }

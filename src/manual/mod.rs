@@ -6,6 +6,9 @@
 #[doc = include_str!("path.md")]
 pub mod path {}
 
+#[doc = include_str!("console.md")]
+pub mod console {}
+
 #[doc = include_str!("glossary.md")]
 pub mod glossary {}
 

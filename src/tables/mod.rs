@@ -12,6 +12,7 @@ pub mod vocabulary;
 pub mod dispatchers;
 pub mod identities;
 pub mod snapshot;
+pub mod near;
 pub mod steady;
 pub mod ground;
 pub mod compiled;

@@ -37,9 +37,11 @@ use crate::deliver::{ConsoleHears, ConsoleSays, Fact, GatewayHears, GatewaySays}
 use crate::limits::{FACT_BYTES_MAX, FRAME_BYTES_MAX};
 
 /// The version of every layout. A change of any layout is a new number.
-pub const FRAME_VERSION: u8 = 2;
+pub const FRAME_VERSION: u8 = 3;
 /// The version of the facts in a journal. Old journals are read for as long as their number is known here.
-pub const FACT_VERSION: u8 = 2;
+pub const FACT_VERSION: u8 = 3;
+/// What version 2 knew, 3 spells the same.
+const FACT_VERSION_OLDEST: u8 = 2;
 /// Bytes before the body.
 pub const HEADER_BYTES: usize = 10;
 
@@ -317,7 +319,7 @@ pub fn decode_fact(bytes: &[u8]) -> Result<Fact, FrameError> {
     let Some((version, body)) = bytes.split_first() else {
         return Err(FrameError::PeerSentBadBody(Fault { what: "version byte missing", expected: 1, got: 0 }));
     };
-    if *version != FACT_VERSION {
+    if !(FACT_VERSION_OLDEST..=FACT_VERSION).contains(version) {
         return Err(FrameError::PeerSentOtherVersion { expected: FACT_VERSION, got: *version });
     }
     let (fact, notes) = take_body(body, <Fact as Codec>::take)?;

@@ -15,14 +15,15 @@ use crate::contact::{ClaimSource, Contact, ContactKey, Door, LocationClaim, Oddi
 use crate::decision::{AssignedRecord, Caller, DecisionRecord, NeighbourRecord};
 use crate::deliver::{
     AlertWhy, AskedWhy, Callback, CallbackOutcome, ConsoleHears, ConsoleSays, DispatcherState, Ending, Evidence, Fact, GatewayHears,
-    GatewaySays, HangUp, Offer, OfferId, Refusal, Repeat, Role, Seat, Target, WaitingWhy,
+    GatewaySays, HangUp, Note, Offer, OfferId, Refusal, Repeat, Role, Seat, Target, WaitingWhy,
 };
 use crate::geo::area::Shape;
 use crate::geo::point::Point;
+use crate::incident::{Because, Candidate, IncidentId};
 use crate::limits::{
     CHAIN_MAX, CLAIM_VERTICES_MAX, CLAIMS_MAX, COMMAND_REASON_BYTES_MAX, DISCREPANCIES_MAX, FRAME_BYTES_MAX, IDENTITY_BYTES_MAX,
-    LANGUAGES_MAX, NEIGHBOURS_MAX, ODDITIES_MAX, REASON_BYTES_MAX, REASONS_MAX, SERVICES_MAX, SIGNALS_MAX, STATES_MAX, TARGETS_MAX,
-    TRIMMED_WORDS_BYTES_MAX, URI_BYTES_MAX,
+    JOINED_MAX, LANGUAGES_MAX, NEIGHBOURS_MAX, NOTE_BYTES_MAX, NOTES_SHOWN_MAX, ODDITIES_MAX, REASON_BYTES_MAX, REASONS_MAX, RELATED_MAX,
+    SERVICES_MAX, SIGNALS_MAX, STATES_MAX, TARGETS_MAX, TRIMMED_WORDS_BYTES_MAX, URI_BYTES_MAX,
 };
 use crate::service::{Service, ServiceUrn, UrnKind};
 use crate::units::{ContactId, Name, Ppm, TablesVersion, Timestamp};
@@ -359,11 +360,11 @@ layout_codes!(CallbackOutcome { 0 => CalledAgain, 1 => HelpNeeded, 2 => NoAnswer
 layout_codes!(AlertWhy { 0 => Again, 1 => AllCall, 2 => YourTurn });
 layout_codes!(WaitingWhy { 0 => Declined, 1 => LeaseStale, 2 => Released, 3 => SeatGone });
 layout_codes!(Refusal {
-    0 => HeldByAnother, 1 => NotYours, 2 => Unknown, 3 => OutOfTurn, 4 => Malformed, 5 => Full, 6 => Forbidden,
+    0 => HeldByAnother, 1 => NotYours, 2 => Unknown, 3 => OutOfTurn, 4 => Malformed, 5 => Full, 6 => Forbidden, 7 => Unstaffed,
 });
 layout_codes!(AskedWhy {
     0 => Declined, 1 => EndOfChain, 2 => Full, 3 => NoSeat, 4 => NoTake, 5 => NotShown, 6 => TargetFailed,
-    7 => AllCall, 8 => Repeat,
+    7 => AllCall, 8 => Repeat, 9 => HandedOver,
 });
 layout_codes!(Ending { 0 => Closed, 1 => Duplicate, 2 => TestSunk, 3 => Overflowed, 4 => CalledBack });
 layout_codes!(DispatcherState { 0 => Active, 1 => Diverting, 2 => Full, 3 => Unreachable, 4 => Closed });
@@ -392,6 +393,7 @@ layout_enum!(Signal {
     6 => Verified(yes: bool),
     7 => Words(words: Words<FRAME_BYTES_MAX>),
     8 => Event(event: Words<TRIMMED_WORDS_BYTES_MAX>),
+    9 => Wanted(service: Service),
 });
 layout_struct!(Evidence { claims: Claims, signals: Cut<Signal, SIGNALS_MAX>, lang: Opt<[u8; 2]> });
 
@@ -597,7 +599,15 @@ layout_struct!(Offer {
     alarm: bool,
     callback: Opt<Callback>,
     repeat: Opt<Repeat>,
+    incident: IncidentId,
+    joined: List<ContactId, JOINED_MAX>,
+    candidates: List<Candidate, RELATED_MAX>,
+    notes: List<Note, NOTES_SHOWN_MAX>,
 });
+layout_struct!(IncidentId { partition: u16, seq: u64 });
+layout_struct!(Candidate { contact: ContactId, incident: IncidentId, score: Ppm, because: Because, distance_m: u32, apart_secs: u32 });
+layout_struct!(Because { near: bool, soon: bool, same_type: bool, words: bool, same_line: bool });
+layout_struct!(Note { at: Timestamp, by: Seat, text: Words<NOTE_BYTES_MAX> });
 layout_struct!(Callback { why: HangUp, since: Timestamp, number: Opt<Name>, outcome: Opt<CallbackOutcome> });
 layout_struct!(Repeat { earlier: ContactId, held_by: Opt<Seat>, until: Timestamp });
 
@@ -630,6 +640,11 @@ layout_enum!(ConsoleSays {
     8 => HandBack { offer: OfferId, contact: Shared<Contact>, decision: Shared<DecisionRecord> },
     9 => SignOut,
     10 => CalledBack { offer: OfferId, outcome: CallbackOutcome, reason: Words<COMMAND_REASON_BYTES_MAX> },
+    11 => Transfer { offer: OfferId, to: Name, reason: Words<COMMAND_REASON_BYTES_MAX> },
+    12 => AddService { contact: ContactId, service: Service },
+    13 => Note { contact: ContactId, text: Words<NOTE_BYTES_MAX> },
+    14 => Join { contact: ContactId, with: ContactId },
+    15 => Split { contact: ContactId },
 });
 layout_enum!(ConsoleHears {
     0 => SignedIn { seat: Seat, tables: TablesVersion },
@@ -646,6 +661,10 @@ layout_enum!(ConsoleHears {
     11 => Alert { offer: OfferId, why: AlertWhy },
     12 => CalledBack { offer: OfferId, by: Seat, outcome: CallbackOutcome },
     13 => Proposed { offer: OfferId, to: Name },
+    14 => CaughtUp,
+    15 => Noted { contact: ContactId, note: Note },
+    16 => Related { contact: ContactId, candidates: List<Candidate, RELATED_MAX> },
+    17 => Joined { contact: ContactId, incident: IncidentId, contacts: List<ContactId, JOINED_MAX>, by: Opt<Seat> },
 });
 layout_struct!(Hello { sessions_before: u32 });
 layout_struct!(Welcome { session: u64 });
@@ -679,6 +698,8 @@ layout_enum!(Fact {
         reason: Words<COMMAND_REASON_BYTES_MAX>,
     },
     14 => Repeated { at: Timestamp, contact: ContactId, earlier: ContactId, seat: Opt<Seat> },
+    15 => Noted { at: Timestamp, contact: ContactId, seat: Seat, text: Words<NOTE_BYTES_MAX> },
+    16 => Joined { at: Timestamp, contact: ContactId, incident: IncidentId, seat: Opt<Seat> },
 });
 
 pub(super) fn fact_code(fact: &Fact) -> u8 {
@@ -698,6 +719,8 @@ pub(super) fn fact_code(fact: &Fact) -> u8 {
         Fact::Declined { .. } => 12,
         Fact::CalledBack { .. } => 13,
         Fact::Repeated { .. } => 14,
+        Fact::Noted { .. } => 15,
+        Fact::Joined { .. } => 16,
     }
 }
 

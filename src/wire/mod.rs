@@ -16,6 +16,7 @@
 pub mod frame;
 mod layout;
 pub mod checkpoint;
+pub mod console_json;
 pub mod contact_json;
 pub mod decision_json;
 pub mod http;

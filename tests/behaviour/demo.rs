@@ -1,16 +1,19 @@
 //! The demo's day against the shipped tables, and the demo itself as a stranger starts it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
 use std::sync::Arc;
 
 use assert_cmd::Command;
 use najda::cli::demo::script::{Row, Today, Verdict, day, parse};
+use najda::deliver::{Fact, OfferId};
+use najda::edge::store::embedded::JournalReader;
 use najda::edge::tables::load_or_shipped;
 use najda::route::{record, route};
 use najda::tables::snapshot::{Snapshot, Tables};
 use najda::units::{Name, Timestamp};
+use najda::wire::frame::decode_fact;
 use serde_json::Value;
 
 /// A Tuesday in the year of the test phones' window.
@@ -175,4 +178,79 @@ fn ctrl_c_lets_every_open_contact_end_before_the_summary() {
     let output = demo.wait_with_output().unwrap();
     let summary = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && summary.contains("lost 0, misrouted 0"), "{summary}");
+}
+
+/// What the journal in a demo's folder says, counted another way than the report does.
+#[derive(Debug, Default, PartialEq)]
+struct Counted {
+    contacts: u64,
+    taken: Vec<u64>,
+    by_room: BTreeMap<String, u64>,
+    ended: u64,
+    joined_by_callers: u64,
+}
+
+fn counted(state: &std::path::Path) -> Counted {
+    let reader = JournalReader::open(&state.join("engine/journal")).unwrap();
+    let mut facts = Vec::new();
+    for partition in reader.partitions() {
+        let mut from_seq = Some(1);
+        while let Some(seq) = from_seq {
+            let page = reader.read(partition, seq, 1_000).unwrap();
+            facts.extend(page.entries.iter().map(|entry| decode_fact(&entry.bytes).unwrap()));
+            from_seq = page.next_seq;
+        }
+    }
+    let mut found = Counted::default();
+    for fact in &facts {
+        let Fact::Arrived { at, contact, decision, .. } = fact else { continue };
+        found.contacts += 1;
+        let lead = decision.services.iter().find(|assigned| assigned.lead).unwrap().service;
+        let offer = OfferId { contact: contact.id, service: lead };
+        let takes = facts.iter().filter_map(|fact| match fact {
+            Fact::Taken { at: taken, offer: of, .. } if *of == offer => Some(taken.micros_since(*at)),
+            _ => None,
+        });
+        found.taken.extend(takes.take(1));
+    }
+    for fact in &facts {
+        match fact {
+            Fact::Taken { seat, .. } => *found.by_room.entry(seat.dispatcher.to_string()).or_default() += 1,
+            Fact::Ended { .. } => found.ended += 1,
+            Fact::Joined { seat: None, .. } => found.joined_by_callers += 1,
+            _ => {}
+        }
+    }
+    found.taken.sort_unstable();
+    found
+}
+
+#[test]
+fn a_day_of_the_demo_ends_in_a_report_that_says_what_the_journal_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let state = folder.path().join("demo");
+    summary(&["--seconds", "3", "--state", state.to_str().unwrap()]);
+    let report = |arguments: &[&str]| {
+        let engine = state.join("engine");
+        let output = Command::cargo_bin("najda").unwrap().arg("report").arg("--state").arg(engine).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let found = counted(&state);
+    let said: Value = serde_json::from_str(&report(&["--format", "json"])).unwrap();
+    assert!(found.contacts > 30, "{found:?}");
+    assert_eq!(count(&said, "contacts"), found.contacts);
+    assert_eq!(count(&said["to_take"], "count"), found.taken.len() as u64);
+    let p95 = found.taken[(found.taken.len() as f64 * 0.95).ceil() as usize - 1] as f64 / 1e6;
+    assert!((said["to_take"]["p95_s"].as_f64().unwrap() - p95).abs() < 0.02, "{p95} in {said}");
+    assert_eq!(said["ended"].as_object().unwrap().values().filter_map(Value::as_u64).sum::<u64>(), found.ended);
+    assert_eq!(count(&said, "called_again"), found.joined_by_callers);
+    let rooms = said["rooms"].as_array().unwrap().iter();
+    let taken = rooms.map(|row| (row["room"].as_str().unwrap().to_owned(), row["taken"].as_u64().unwrap())).filter(|(_, taken)| *taken > 0);
+    assert_eq!(taken.collect::<BTreeMap<_, _>>(), found.by_room);
+    assert!(report(&[]).contains("taken within 15 s"));
+    assert_eq!(report(&["--format", "csv"]).lines().count(), 1 + said["rooms"].as_array().unwrap().len());
+    let page = report(&["--format", "html"]);
+    assert!(page.contains("<svg") && !page.contains("http"), "the page asks nobody for anything");
+    assert_eq!(count(&serde_json::from_str(&report(&["--format", "json", "--since", "2100-01-01"])).unwrap(), "contacts"), 0);
 }

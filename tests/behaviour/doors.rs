@@ -1012,18 +1012,7 @@ fn contact(gateway_ref: &str) -> Contact {
 fn offer(gateway_ref: &str, confirmed: bool) -> Arc<Offer> {
     let mut contact = contact(gateway_ref);
     contact.id = ContactId(u128::from_le_bytes(std::array::from_fn(|n| gateway_ref.as_bytes().get(n).copied().unwrap_or(0))));
-    Arc::new(Offer {
-        id: OfferId { contact: contact.id, service: Service::Police },
-        contact: Arc::new(contact),
-        decision: Arc::default(),
-        responsible: name("DU-POL"),
-        role: OfferRole::Responsible,
-        take_by: Timestamp::from_secs(1),
-        confirmed,
-        held_by: None,
-        accepted: false,
-        alarm: false,
-        callback: None,
-        repeat: None,
-    })
+    let id = OfferId { contact: contact.id, service: Service::Police };
+    let offer = Offer::new(id, Arc::new(contact), Arc::default(), name("DU-POL"), OfferRole::Responsible);
+    Arc::new(Offer { take_by: Timestamp::from_secs(1), confirmed, ..offer })
 }

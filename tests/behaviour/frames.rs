@@ -7,13 +7,14 @@ use najda::contact::{ClaimSource, Contact, ContactKey, Door, LocationClaim, Oddi
 use najda::decision::{AssignedRecord, Caller, DecisionRecord, NeighbourRecord};
 use najda::deliver::{
     AlertWhy, AskedWhy, Callback, CallbackOutcome, ConsoleHears, ConsoleSays, DispatcherState, Ending, Evidence, Fact, GatewayHears,
-    GatewaySays, HangUp, Offer, OfferId, Refusal, Repeat, Role, Seat, Target, WaitingWhy,
+    GatewaySays, HangUp, Note, Offer, OfferId, Refusal, Repeat, Role, Seat, Target, WaitingWhy,
 };
 use najda::geo::area::Shape;
 use najda::geo::point::Point;
+use najda::incident::{Because, Candidate, IncidentId};
 use najda::limits::{
     CHAIN_MAX, CLAIM_VERTICES_MAX, CLAIMS_MAX, DISCREPANCIES_MAX, FACT_BYTES_MAX, FRAME_BYTES_MAX, IDENTITY_BYTES_MAX, NEIGHBOURS_MAX,
-    REASON_BYTES_MAX, REASONS_MAX, SERVICES_MAX, SIGNALS_MAX, TARGETS_MAX, URI_BYTES_MAX,
+    NOTE_BYTES_MAX, REASON_BYTES_MAX, REASONS_MAX, RELATED_MAX, SERVICES_MAX, SIGNALS_MAX, TARGETS_MAX, URI_BYTES_MAX,
 };
 use najda::service::{Service, ServiceUrn, UrnKind};
 use najda::units::{ContactId, Name, Ppm, TablesVersion, Timestamp};
@@ -29,12 +30,12 @@ use proptest::prelude::*;
 
 /// Goal: a change of any byte on the wire is seen, because gateways in the field speak the old ones.
 #[test]
-fn the_bytes_of_version_two_do_not_change() {
+fn the_bytes_of_version_three_do_not_change() {
     let mut gateway = Vec::new();
     encode_into(2, &GatewaySays::HungUp { key: key("t1", "c9"), why: HangUp::LineDropped }, &mut gateway).unwrap();
     assert_eq!(
         hex(&gateway),
-        "21000000 02 01 ".replace(' ', "")
+        "21000000 03 01 ".replace(' ', "")
             + &crc_of(&gateway)
             + "0200000000000000"
             + "03000000"
@@ -47,22 +48,31 @@ fn the_bytes_of_version_two_do_not_change() {
     encode_into(1, &GatewayHears::Durable { key: key("t1", "c9"), contact: ContactId(0x0102) }, &mut hears).unwrap();
     let body =
         "0100000000000000".to_owned() + "01000000" + "02000000000000007431" + "02000000000000006339" + "02010000000000000000000000000000";
-    assert_eq!(hex(&hears), "300000000202".to_owned() + &crc_of(&hears) + &body);
+    assert_eq!(hex(&hears), "300000000302".to_owned() + &crc_of(&hears) + &body);
 
     let mut console = Vec::new();
     let offer = OfferId { contact: ContactId(1), service: Service::CivilDefence };
     encode_into(3, &ConsoleSays::Take { offer }, &mut console).unwrap();
     let body = "0300000000000000".to_owned() + "02000000" + "01000000000000000000000000000000" + "02";
-    assert_eq!(hex(&console), "1d0000000203".to_owned() + &crc_of(&console) + &body);
+    assert_eq!(hex(&console), "1d0000000303".to_owned() + &crc_of(&console) + &body);
 
     let mut fact = Vec::new();
     encode_fact(&Fact::Ended { at: Timestamp::from_micros(5), contact: ContactId(1), ending: Ending::TestSunk }, &mut fact).unwrap();
-    assert_eq!(hex(&fact), "02".to_owned() + "09000000" + "0500000000000000" + "01000000000000000000000000000000" + "02");
+    assert_eq!(hex(&fact), "03".to_owned() + "09000000" + "0500000000000000" + "01000000000000000000000000000000" + "02");
+}
+
+#[test]
+fn an_entry_of_the_version_before_is_still_read() {
+    let ended = Fact::Ended { at: Timestamp::from_micros(5), contact: ContactId(1), ending: Ending::TestSunk };
+    let mut fact = Vec::new();
+    encode_fact(&ended, &mut fact).unwrap();
+    fact[0] = FACT_VERSION - 1;
+    assert_eq!(decode_fact(&fact), Ok(ended));
 }
 
 /// Goal: the same for the widest messages, by checksum. A failure here is a new [`FRAME_VERSION`], not a new number in this test.
 #[test]
-fn the_checksums_of_the_full_messages_of_version_two_do_not_change() {
+fn the_checksums_of_the_full_messages_of_version_three_do_not_change() {
     let mut out = Vec::new();
     let mut crc = |put: &dyn Fn(&mut Vec<u8>)| {
         out.clear();
@@ -82,7 +92,7 @@ fn the_checksums_of_the_full_messages_of_version_two_do_not_change() {
     assert_eq!([contact_crc, offer_crc, fact_crc], GOLDEN);
 }
 
-const GOLDEN: [(usize, u32); 3] = [(319, 1_540_123_016), (802, 1_161_162_305), (656, 3_157_721_730)];
+const GOLDEN: [(usize, u32); 3] = [(319, 3_648_538_502), (980, 1_856_110_903), (656, 3_668_917_703)];
 
 // --- damage ---
 
@@ -579,6 +589,21 @@ fn full_offer() -> Offer {
             held_by: Some(Seat { dispatcher: name("DU-AMB"), seat: name("seat-3") }),
             until: Timestamp::from_secs(1_700_000_015),
         }),
+        incident: IncidentId::begun_by(0, 41),
+        joined: vec![ContactId(75), ContactId(76)],
+        candidates: vec![Candidate {
+            contact: ContactId(70),
+            incident: IncidentId::begun_by(0, 39),
+            score: Ppm(810_000),
+            because: Because { near: true, same_type: true, ..Because::default() },
+            distance_m: 64,
+            apart_secs: 31,
+        }],
+        notes: vec![Note {
+            at: Timestamp::from_secs(1_700_000_012),
+            by: Seat { dispatcher: name("DU-POL"), seat: name("seat-1") },
+            text: "two cars, one on its roof".into(),
+        }],
     }
 }
 
@@ -688,6 +713,7 @@ fn any_signal() -> impl Strategy<Value = Signal> {
         any::<u16>().prop_map(|secs| Signal::Silence { secs }),
         (urn, any::<bool>()).prop_map(|(kind, test)| Signal::Urn(ServiceUrn { kind, test })),
         any::<bool>().prop_map(Signal::Verified),
+        any_service().prop_map(Signal::Wanted),
         text(4_000).prop_map(Signal::Words),
         text(1_000).prop_map(Signal::Event),
     ]
@@ -803,7 +829,8 @@ fn any_refusal() -> impl Strategy<Value = Refusal> {
         Just(Refusal::OutOfTurn),
         Just(Refusal::Malformed),
         Just(Refusal::Full),
-        Just(Refusal::Forbidden)
+        Just(Refusal::Forbidden),
+        Just(Refusal::Unstaffed)
     ]
 }
 
@@ -834,10 +861,34 @@ fn any_offer() -> impl Strategy<Value = Arc<Offer>> {
     ];
     let what = (any_offer_id(), any_contact(), any_decision(), any_name());
     let how = (role, any_at(), any::<[bool; 3]>(), option::of(any_seat()), option::of(any_callback()), option::of(any_repeat()));
-    (what, how).prop_map(|((id, contact, decision, responsible), how)| {
+    let joint = (any_incident(), vec(any_id(), 0..3), vec(any_candidate(), 0..=RELATED_MAX), vec(any_note(), 0..3));
+    (what, how, joint).prop_map(|((id, contact, decision, responsible), how, (incident, joined, candidates, notes))| {
         let (role, take_by, [confirmed, accepted, alarm], held_by, callback, repeat) = how;
-        Arc::new(Offer { id, contact, decision, responsible, role, take_by, confirmed, held_by, accepted, alarm, callback, repeat })
+        let offer = Offer::new(id, contact, decision, responsible, role);
+        let offer = Offer { take_by, confirmed, held_by, accepted, alarm, callback, repeat, ..offer };
+        Arc::new(Offer { incident, joined, candidates, notes, ..offer })
     })
+}
+
+fn any_incident() -> impl Strategy<Value = IncidentId> {
+    (any::<u16>(), any::<u64>()).prop_map(|(partition, seq)| IncidentId::begun_by(partition, seq))
+}
+
+fn any_candidate() -> impl Strategy<Value = Candidate> {
+    (any_id(), any_incident(), 0..=1_000_000_u32, any::<[bool; 5]>(), any::<u32>(), any::<u32>()).prop_map(
+        |(contact, incident, score, [near, soon, same_type, words, same_line], distance_m, apart_secs)| Candidate {
+            contact,
+            incident,
+            score: Ppm(score),
+            because: Because { near, soon, same_type, words, same_line },
+            distance_m,
+            apart_secs,
+        },
+    )
+}
+
+fn any_note() -> impl Strategy<Value = Note> {
+    (any_at(), any_seat(), text(NOTE_BYTES_MAX)).prop_map(|(at, by, text)| Note { at, by, text })
 }
 
 fn any_hang_up() -> impl Strategy<Value = HangUp> {
@@ -922,6 +973,11 @@ fn console_says() -> impl Strategy<Value = ConsoleSays> {
             decision
         }),
         Just(ConsoleSays::SignOut),
+        (any_offer_id(), any_name(), text(1_000)).prop_map(|(offer, to, reason)| ConsoleSays::Transfer { offer, to, reason }),
+        (any_id(), any_service()).prop_map(|(contact, service)| ConsoleSays::AddService { contact, service }),
+        (any_id(), text(NOTE_BYTES_MAX)).prop_map(|(contact, text)| ConsoleSays::Note { contact, text }),
+        (any_id(), any_id()).prop_map(|(contact, with)| ConsoleSays::Join { contact, with }),
+        any_id().prop_map(|contact| ConsoleSays::Split { contact }),
     ]
 }
 
@@ -945,6 +1001,11 @@ fn console_hears() -> impl Strategy<Value = ConsoleHears> {
         (any_offer_id(), any_seat(), any_outcome()).prop_map(|(offer, by, outcome)| ConsoleHears::CalledBack { offer, by, outcome }),
         (any_offer_id(), any_name()).prop_map(|(offer, to)| ConsoleHears::Proposed { offer, to }),
         (option::of(any_offer_id()), any_refusal()).prop_map(|(offer, why)| ConsoleHears::Refused { offer, why }),
+        Just(ConsoleHears::CaughtUp),
+        (any_id(), any_note()).prop_map(|(contact, note)| ConsoleHears::Noted { contact, note }),
+        (any_id(), vec(any_candidate(), 0..=RELATED_MAX)).prop_map(|(contact, candidates)| ConsoleHears::Related { contact, candidates }),
+        (any_id(), any_incident(), vec(any_id(), 0..4), option::of(any_seat()))
+            .prop_map(|(contact, incident, contacts, by)| { ConsoleHears::Joined { contact, incident, contacts, by } }),
     ]
 }
 
@@ -970,6 +1031,18 @@ fn fact() -> impl Strategy<Value = Fact> {
             offer,
             seat,
             reason
+        }),
+        (any_at(), any_id(), any_seat(), text(NOTE_BYTES_MAX)).prop_map(|(at, contact, seat, text)| Fact::Noted {
+            at,
+            contact,
+            seat,
+            text
+        }),
+        (any_at(), any_id(), any_incident(), option::of(any_seat())).prop_map(|(at, contact, incident, seat)| Fact::Joined {
+            at,
+            contact,
+            incident,
+            seat
         }),
         (any_at(), any_offer_id(), any_seat()).prop_map(|(at, offer, seat)| Fact::Taken { at, offer, seat }),
         (any_at(), any_offer_id(), any_seat()).prop_map(|(at, offer, seat)| Fact::Accepted { at, offer, seat }),

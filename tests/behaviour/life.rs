@@ -7,10 +7,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use najda::contact::{Contact, ContactKey, Door, Signal};
+use najda::contact::{ClaimSource, Contact, ContactKey, Door, LocationClaim, Place, Signal, Whose};
 use najda::deliver::{CallbackOutcome, ConsoleHears, ConsoleSays, DispatcherState, Fact, GatewayHears, HangUp, OfferId, Seat};
 use najda::engine::{Config, ContactView, Engine, Input, Output, Outputs, SessionId};
-use najda::units::{ContactId, Timestamp};
+use najda::geo::point::Point;
+use najda::units::{ContactId, Ppm, Timestamp};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
@@ -63,7 +64,7 @@ pub fn event() -> impl Strategy<Value = Event> {
         1 => index().prop_map(Event::GatewayGoes),
         4 => (index(), 0u8..2, prop::bool::weighted(0.2)).prop_map(|(room, seat, test)| Event::SeatComes { room, seat, test }),
         2 => (index(), any::<bool>()).prop_map(|(which, politely)| Event::SeatGoes { which, politely }),
-        24 => (index(), index(), 0u8..24).prop_map(|(who, offer, what)| Event::Command { who, offer, what }),
+        28 => (index(), index(), 0u8..32).prop_map(|(who, offer, what)| Event::Command { who, offer, what }),
         6 => index().prop_map(Event::Disk),
         1 => Just(Event::DiskFails),
         1 => Just(Event::DiskLoses),
@@ -72,6 +73,14 @@ pub fn event() -> impl Strategy<Value = Event> {
         1 => (0u32..6).prop_map(|capacity| Event::Tables { capacity }),
         1 => Just(Event::Crash),
     ]
+}
+
+/// Most callers are within a few hundred metres of each other, some nowhere.
+fn near_each_other(number: u8) -> Option<LocationClaim> {
+    let at = Point::from_degrees(25.2 + f64::from(number % 4) * 0.002, 55.3)?;
+    let claim =
+        LocationClaim { whose: Whose::Caller, place: Place::point(at), source: ClaimSource::DeviceFix, age_secs: 0, confidence: Ppm::ONE };
+    (number % 5 != 0).then_some(claim)
 }
 
 fn pick(index: Index, words: &[&'static str]) -> &'static str {
@@ -107,6 +116,7 @@ impl Day {
                 let mut contact = self.stage.contact("gw", &format!("r{gateway_ref}"));
                 contact.line = Some(format!("05000{content}").into());
                 contact.load_test = load_test;
+                contact.claims.extend(near_each_other(gateway_ref));
                 // Three lines for twelve references: many callers call again.
                 let number = format!("+97150000000{}", gateway_ref % 3);
                 let decided = from_line(pick(decided, &DECISIONS), &number, gateway_ref != 11);
@@ -209,6 +219,11 @@ impl Day {
                 Some(shown) => ConsoleSays::HandBack { offer, contact: Arc::clone(&shown.contact), decision: Arc::clone(&shown.decision) },
                 None => return,
             },
+            24 | 25 => ConsoleSays::Transfer { offer, to: name(pick(who, &ROOMS)), reason: reason() },
+            26 => ConsoleSays::Note { contact: offer.contact, text: "a note".into() },
+            27 | 28 => ConsoleSays::Join { contact: offer.contact, with: who.get(&offers).contact },
+            29 => ConsoleSays::Split { contact: offer.contact },
+            30 => ConsoleSays::AddService { contact: offer.contact, service: najda::service::Service::ALL[who.index(3)] },
             _ => ConsoleSays::Heartbeat,
         };
         self.stage.say(session, says);

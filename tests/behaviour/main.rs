@@ -9,6 +9,8 @@ mod engine;
 mod frames;
 mod geography;
 mod http;
+mod incidents;
+mod joint;
 mod journal;
 mod ladder;
 mod lost;

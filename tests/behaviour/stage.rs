@@ -10,6 +10,7 @@ use najda::contact::{Contact, ContactKey, Door, Signal};
 use najda::decision::{AssignedRecord, Caller, DecisionRecord, NeighbourRecord};
 use najda::deliver::{CallbackOutcome, ConsoleHears, ConsoleSays, Ending, Evidence, Fact, GatewayHears, HangUp, Offer, OfferId, Seat};
 use najda::engine::{Config, ContactView, Engine, Input, Output, Outputs, Room, Rooms, SessionId};
+use najda::incident::IncidentId;
 use najda::service::Service;
 use najda::units::{ContactId, Name, TablesVersion, Timestamp};
 
@@ -75,6 +76,8 @@ struct Book {
     closed: BTreeMap<(OfferId, Seat), u64>,
     called_back: BTreeMap<(OfferId, Seat, CallbackOutcome), u64>,
     ended: BTreeMap<ContactId, (u64, Ending)>,
+    noted: BTreeMap<(ContactId, Timestamp, Box<str>), Vec<u64>>,
+    joined: BTreeMap<(ContactId, IncidentId), Vec<u64>>,
 }
 
 pub struct Stage {
@@ -442,6 +445,8 @@ impl Stage {
             Fact::Closed { offer, seat, .. } => {
                 assert!(book.closed.insert((*offer, *seat), seq).is_none() || again, "an offer is closed once");
             }
+            Fact::Noted { at, contact, text, .. } => book.noted.entry((*contact, *at, text.clone())).or_default().push(seq),
+            Fact::Joined { contact, incident, .. } => book.joined.entry((*contact, *incident)).or_default().push(seq),
             Fact::Ended { contact, ending, .. } => {
                 assert!(book.arrived.contains_key(contact) || again, "what ends has arrived");
                 assert!(book.ended.insert(*contact, (seq, *ending)).is_none() || again, "a contact ends once");
@@ -453,6 +458,11 @@ impl Stage {
     /// The entry is in the journal, and the disk has said so.
     fn is_held(&self, seq: Option<&u64>) -> bool {
         seq.is_some_and(|seq| *seq <= self.held_through && !self.lost.iter().any(|lost| lost.contains(seq)))
+    }
+
+    /// What can be said more than once.
+    fn one_is_held(&self, seqs: Option<&Vec<u64>>) -> bool {
+        seqs.into_iter().flatten().any(|seq| self.is_held(Some(seq)))
     }
 
     fn check_gateway(&self, hears: &GatewayHears) {
@@ -479,6 +489,8 @@ impl Stage {
             ConsoleHears::Accepted { offer, by } => self.is_held(self.book.accepted.get(&(*offer, *by))),
             ConsoleHears::CalledBack { offer, by, outcome } => self.is_held(self.book.called_back.get(&(*offer, *by, *outcome))),
             ConsoleHears::Closed { offer, by } => self.is_held(self.book.closed.get(&(*offer, *by))),
+            ConsoleHears::Noted { contact, note } => self.one_is_held(self.book.noted.get(&(*contact, note.at, note.text.clone()))),
+            ConsoleHears::Joined { contact, incident, .. } => self.one_is_held(self.book.joined.get(&(*contact, *incident))),
             _ => true,
         };
         assert!(fine, "a console heard what was not so: {hears:?}");

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use crate::cli::screen::Key;
 use crate::deliver::{AlertWhy, CallbackOutcome, ConsoleHears, ConsoleSays, HangUp, Offer, OfferId, Role, Seat, WaitingWhy};
-use crate::limits::COMMAND_REASON_BYTES_MAX;
+use crate::limits::{COMMAND_REASON_BYTES_MAX, NOTE_BYTES_MAX};
+use crate::service::Service;
 use crate::tables::snapshot::Tables;
-use crate::units::{DispatcherId, TablesVersion, Timestamp};
+use crate::units::{DispatcherId, Name, TablesVersion, Timestamp};
 
 /// Reasons offered for a close.
 const CLOSE_REASON: &str = "done";
@@ -54,6 +55,19 @@ pub enum Group {
     Told,
 }
 
+/// For what words are typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Typing {
+    /// The reason.
+    Decline,
+    /// A room, and after it the reason.
+    HandOver,
+    Note,
+}
+
+/// Services that a digit adds, in the order of their digits from 1.
+pub const ADDED: [Service; 5] = [Service::Police, Service::Ambulance, Service::CivilDefence, Service::CoastGuard, Service::SearchRescue];
+
 /// What follows from a message.
 #[derive(Debug, Default)]
 pub struct Follow {
@@ -79,8 +93,8 @@ pub struct Desk {
     pub engine_tables: Option<TablesVersion>,
     offers: BTreeMap<OfferId, Shown>,
     chosen: Option<OfferId>,
-    /// The reason being typed for a decline.
-    pub reason: Option<(OfferId, String)>,
+    /// What is being typed, and about which offer.
+    pub typing: Option<(OfferId, Typing, String)>,
     /// What came of calling back is asked for.
     pub outcome: Option<OfferId>,
     /// The page of keys is open.
@@ -108,7 +122,7 @@ impl Desk {
             engine_tables: None,
             offers: BTreeMap::new(),
             chosen: None,
-            reason: None,
+            typing: None,
             outcome: None,
             help: false,
             note: String::new(),
@@ -212,6 +226,27 @@ impl Desk {
                 self.with(offer, |shown| shown.transfer_to = Some(to));
                 self.note = format!("new evidence: {to} is responsible now; d hands it over");
             }
+            ConsoleHears::CaughtUp => {}
+            ConsoleHears::Noted { contact, note } => {
+                self.note = format!("{}/{} notes: {}", note.by.dispatcher, note.by.seat, note.text);
+                for shown in self.offers.values_mut().filter(|shown| shown.offer.id.contact == contact) {
+                    change(shown, |offer| offer.notes.push(note.clone()));
+                }
+            }
+            ConsoleHears::Related { contact, candidates } => {
+                for shown in self.offers.values_mut().filter(|shown| shown.offer.id.contact == contact) {
+                    change(shown, |offer| offer.candidates.clone_from(&candidates));
+                }
+            }
+            ConsoleHears::Joined { contact, incident, contacts, .. } => {
+                for shown in self.offers.values_mut().filter(|shown| shown.offer.id.contact == contact) {
+                    change(shown, |offer| {
+                        offer.incident = incident;
+                        offer.joined = contacts.iter().copied().filter(|other| *other != contact).collect();
+                        offer.candidates.retain(|candidate| candidate.incident != incident);
+                    });
+                }
+            }
             ConsoleHears::Refused { offer, why } => {
                 if let Some(offer) = offer {
                     self.with(offer, |shown| shown.asked = None);
@@ -250,8 +285,8 @@ impl Desk {
         if std::mem::take(&mut self.help) {
             return Ask::Nothing;
         }
-        if let Some((offer, reason)) = self.reason.take() {
-            return self.typed(offer, reason, key);
+        if let Some((offer, what, text)) = self.typing.take() {
+            return self.typed(offer, what, text, key);
         }
         if let Some(offer) = self.outcome.take() {
             return self.outcome_chosen(offer, key);
@@ -291,11 +326,14 @@ impl Desk {
             'b' if mine => return self.say_why_not("nobody is to be called back here"),
             'c' if mine && (accepted || called) => (ConsoleSays::Close { offer: id, reason: CLOSE_REASON.into() }, "closing"),
             'd' if mine || matches!(group, Group::Waiting | Group::Callback) => {
-                self.chosen = Some(id);
-                self.reason = Some((id, String::new()));
-                return Ask::Nothing;
+                return self.begin(id, Typing::Decline);
             }
-            'a' | 'b' | 'r' if !mine => return self.say_why_not("take it first: t"),
+            'f' if mine => return self.begin(id, Typing::HandOver),
+            'n' => return self.begin(id, Typing::Note),
+            'j' => return self.join(id),
+            'x' => return Ask::Say(ConsoleSays::Split { contact: id.contact }),
+            '1'..='9' => return self.add(id, c),
+            'a' | 'b' | 'f' | 'r' if !mine => return self.say_why_not("take it first: t"),
             'c' if mine => return self.say_why_not("accept it first: a"),
             'c' => return self.say_why_not("take it first: t"),
             _ => return Ask::Nothing,
@@ -322,22 +360,67 @@ impl Desk {
         Ask::Nothing
     }
 
-    fn typed(&mut self, offer: OfferId, mut reason: String, key: Key) -> Ask {
+    fn begin(&mut self, offer: OfferId, what: Typing) -> Ask {
+        self.chosen = Some(offer);
+        self.typing = Some((offer, what, String::new()));
+        Ask::Nothing
+    }
+
+    /// Joins the chosen contact with the likeliest that was proposed.
+    fn join(&mut self, offer: OfferId) -> Ask {
+        match self.offers.get(&offer).and_then(|shown| shown.offer.candidates.first()) {
+            Some(candidate) => Ask::Say(ConsoleSays::Join { contact: offer.contact, with: candidate.contact }),
+            None => self.say_why_not("no other contact is proposed as the same event"),
+        }
+    }
+
+    fn add(&mut self, offer: OfferId, digit: char) -> Ask {
+        let index = digit.to_digit(10).and_then(|digit| usize::try_from(digit).ok()?.checked_sub(1));
+        match index.and_then(|index| ADDED.get(index)) {
+            Some(service) => Ask::Say(ConsoleSays::AddService { contact: offer.contact, service: *service }),
+            None => Ask::Nothing,
+        }
+    }
+
+    fn typed(&mut self, offer: OfferId, what: Typing, mut text: String, key: Key) -> Ask {
+        let bytes_max = if what == Typing::Note { NOTE_BYTES_MAX } else { COMMAND_REASON_BYTES_MAX };
         match key {
             Key::Escape | Key::Quit => return Ask::Nothing,
-            Key::Enter if reason.trim().is_empty() => self.note = "a decline needs a reason; Esc leaves it".into(),
-            Key::Enter => {
-                self.with(offer, |shown| shown.asked = Some("declining"));
-                return Ask::Say(ConsoleSays::Decline { offer, reason: reason.trim().into() });
-            }
+            Key::Enter => match self.said(offer, what, text.trim()) {
+                Ok(says) => return Ask::Say(says),
+                Err(why) => self.note = why,
+            },
             Key::Backspace => {
-                reason.pop();
+                text.pop();
             }
-            Key::Char(c) if reason.len() + c.len_utf8() <= COMMAND_REASON_BYTES_MAX => reason.push(c),
+            Key::Char(c) if text.len() + c.len_utf8() <= bytes_max => text.push(c),
             _ => {}
         }
-        self.reason = Some((offer, reason));
+        self.typing = Some((offer, what, text));
         Ask::Nothing
+    }
+
+    fn said(&mut self, offer: OfferId, what: Typing, text: &str) -> Result<ConsoleSays, String> {
+        match what {
+            Typing::Decline if text.is_empty() => Err("a decline needs a reason; Esc leaves it".into()),
+            Typing::Decline => {
+                self.with(offer, |shown| shown.asked = Some("declining"));
+                Ok(ConsoleSays::Decline { offer, reason: text.into() })
+            }
+            Typing::Note if text.is_empty() => Err("a note needs words; Esc leaves it".into()),
+            Typing::Note => Ok(ConsoleSays::Note { contact: offer.contact, text: text.into() }),
+            Typing::HandOver => {
+                let (room, reason) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+                let room = room.to_ascii_uppercase();
+                let known = Name::new(&room).filter(|room| self.tables.dispatchers.find(room.as_str()).is_some());
+                let to = known.ok_or_else(|| format!("no room is called {room}; Esc leaves it"))?;
+                if reason.trim().is_empty() {
+                    return Err("a hand-over needs a reason after the room; Esc leaves it".into());
+                }
+                self.with(offer, |shown| shown.asked = Some("handing over"));
+                Ok(ConsoleSays::Transfer { offer, to, reason: reason.trim().into() })
+            }
+        }
     }
 }
 
@@ -355,6 +438,7 @@ const fn refusal(why: crate::deliver::Refusal) -> &'static str {
         Refusal::Malformed => "the engine could not read it",
         Refusal::Full => "a bound is reached",
         Refusal::Forbidden => "the certificate does not allow it",
+        Refusal::Unstaffed => "nobody else is signed in there",
     }
 }
 
@@ -364,8 +448,8 @@ mod tests {
     use crate::contact::{Contact, ContactKey, Door};
     use crate::decision::DecisionRecord;
     use crate::deliver::{Callback, Repeat};
-    use crate::service::Service;
-    use crate::units::{ContactId, Name};
+    use crate::incident::{Because, Candidate, IncidentId};
+    use crate::units::{ContactId, Ppm};
 
     fn name(text: &str) -> Name {
         Name::new(text).unwrap()
@@ -381,20 +465,13 @@ mod tests {
 
     fn offer(id: u128, received: u64) -> Arc<Offer> {
         let contact = Contact::new(ContactId(id), ContactKey::default(), Timestamp::from_secs(received), Door::SipVoice);
-        Arc::new(Offer {
-            id: OfferId { contact: ContactId(id), service: Service::Police },
-            contact: Arc::new(contact),
-            decision: Arc::new(DecisionRecord::default()),
-            responsible: name("DU-POL"),
-            role: Role::Responsible,
-            take_by: Timestamp::default(),
-            confirmed: false,
-            held_by: None,
-            accepted: false,
-            alarm: false,
-            callback: None,
-            repeat: None,
-        })
+        Arc::new(Offer::new(
+            OfferId { contact: ContactId(id), service: Service::Police },
+            Arc::new(contact),
+            Arc::new(DecisionRecord::default()),
+            name("DU-POL"),
+            Role::Responsible,
+        ))
     }
 
     fn hear(desk: &mut Desk, hears: ConsoleHears) -> Follow {
@@ -477,6 +554,53 @@ mod tests {
         assert_eq!(ids, [4, 1, 3, 2]);
         let groups: Vec<Group> = desk.list().iter().map(|shown| desk.group(shown)).collect();
         assert_eq!(groups, [Group::Waiting, Group::Waiting, Group::Callback, Group::Callback]);
+    }
+
+    #[test]
+    fn a_share_is_handed_to_a_room_that_exists_with_a_reason_and_a_note_is_what_was_typed() {
+        let mut desk = desk();
+        hear(&mut desk, ConsoleHears::Offer(offer(1, 1)));
+        let id = offer(1, 1).id;
+        assert_eq!(desk.pressed(Key::Char('f')), Ask::Nothing, "not before it is taken");
+        hear(&mut desk, ConsoleHears::Taken { offer: id, by: seat() });
+        let type_in = |desk: &mut Desk, first: char, text: &str| {
+            desk.pressed(Key::Char(first));
+            text.chars().for_each(|c| drop(desk.pressed(Key::Char(c))));
+            desk.pressed(Key::Enter)
+        };
+        assert_eq!(type_in(&mut desk, 'f', "nowhere it burns"), Ask::Nothing);
+        desk.pressed(Key::Escape);
+        assert_eq!(type_in(&mut desk, 'f', "sh-pol"), Ask::Nothing, "a reason is needed");
+        desk.pressed(Key::Escape);
+        let hand = ConsoleSays::Transfer { offer: id, to: name("SH-POL"), reason: "across the road".into() };
+        assert_eq!(type_in(&mut desk, 'f', "sh-pol across the road"), Ask::Say(hand));
+        let note = ConsoleSays::Note { contact: id.contact, text: "two cars".into() };
+        assert_eq!(type_in(&mut desk, 'n', " two cars"), Ask::Say(note));
+    }
+
+    #[test]
+    fn a_digit_adds_a_service_and_j_joins_with_what_was_proposed() {
+        let mut desk = desk();
+        let contact = ContactId(1);
+        hear(&mut desk, ConsoleHears::Offer(offer(1, 1)));
+        assert_eq!(desk.pressed(Key::Char('3')), Ask::Say(ConsoleSays::AddService { contact, service: Service::CivilDefence }));
+        assert_eq!(desk.pressed(Key::Char('9')), Ask::Nothing);
+        assert_eq!(desk.pressed(Key::Char('j')), Ask::Nothing, "nothing is proposed");
+        let incident = IncidentId::begun_by(0, 7);
+        let candidates = vec![Candidate {
+            contact: ContactId(7),
+            incident,
+            score: Ppm(900_000),
+            because: Because::default(),
+            distance_m: 5,
+            apart_secs: 1,
+        }];
+        hear(&mut desk, ConsoleHears::Related { contact, candidates });
+        assert_eq!(desk.pressed(Key::Char('j')), Ask::Say(ConsoleSays::Join { contact, with: ContactId(7) }));
+        hear(&mut desk, ConsoleHears::Joined { contact, incident, contacts: vec![ContactId(7), contact], by: None });
+        let shown = desk.chosen().unwrap();
+        assert_eq!((shown.offer.joined.as_slice(), shown.offer.candidates.len()), ([ContactId(7)].as_slice(), 0));
+        assert_eq!(desk.pressed(Key::Char('x')), Ask::Say(ConsoleSays::Split { contact }));
     }
 
     #[test]

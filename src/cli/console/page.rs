@@ -2,11 +2,13 @@
 
 use std::net::SocketAddr;
 
-use super::desk::{Desk, Group, LineState, OUTCOMES, Shown};
+use super::desk::{Desk, Group, LineState, OUTCOMES, Shown, Typing};
 use crate::cli::screen::{Line, Look, clip, columns_of, isolated, plain, wait_of};
 use crate::contact::{Contact, Door, Place, Signal};
 use crate::decision::DecisionRecord;
-use crate::geo::point::{Point, distance_cm};
+use crate::geo::point::Point;
+use crate::incident::Because;
+use crate::tables::near;
 use crate::tables::snapshot::Tables;
 use crate::units::{DispatcherId, Timestamp};
 
@@ -158,6 +160,11 @@ fn details(desk: &Desk, shown: &Shown, now: Timestamp, width: usize) -> Vec<Line
     say("also told", told(&desk.tables, decision), Look::Plain);
     let odd: Vec<&str> = decision.discrepancies.iter().map(|code| code.as_str()).collect();
     say("odd", odd.join(", "), Look::Warning);
+    for note in &offer.notes {
+        say("note", format!("{}/{}: {}", note.by.dispatcher, note.by.seat, plain(&note.text)), Look::Bold);
+    }
+    say("alike", alike(shown), Look::Warning);
+    say("incident", joined(shown), Look::Plain);
     say("call back", callback(shown, now), Look::Warning);
     say("again", repeat(shown), Look::Warning);
     say(
@@ -258,38 +265,27 @@ pub struct Near {
     pub distance_cm: u32,
     /// From the place to the point.
     pub direction: &'static str,
+    is_here: bool,
 }
 
 impl Near {
     fn short(&self) -> String {
-        if self.is_here() { self.name.clone() } else { format!("{} {} {}", distance(self.distance_cm), self.direction, self.name) }
+        if self.is_here { self.name.clone() } else { format!("{} {} {}", distance(self.distance_cm), self.direction, self.name) }
     }
 
     fn long(&self) -> String {
-        if self.is_here() {
+        if self.is_here {
             format!("at {}", self.name)
         } else {
             format!("{} {} of {}", distance(self.distance_cm), self.direction, self.name)
         }
     }
-
-    /// Names stand for about a kilometre: within that, a direction would say more than is known.
-    const fn is_here(&self) -> bool {
-        self.distance_cm < 100_000
-    }
 }
 
 pub fn nearest(tables: &Tables, point: Point) -> Option<Near> {
-    let place = tables.places.iter().min_by_key(|place| distance_cm(place.point, point))?;
-    Some(Near { name: place.name_en.to_string(), distance_cm: distance_cm(place.point, point), direction: direction(place.point, point) })
-}
-
-fn direction(from: Point, to: Point) -> &'static str {
-    const WORDS: [&str; 8] = ["N", "NE", "E", "SE", "S", "SW", "W", "NW"];
-    let north = to.lat_degrees() - from.lat_degrees();
-    let east = (to.lon_degrees() - from.lon_degrees()) * from.lat_degrees().to_radians().cos();
-    let eighth = (east.atan2(north).to_degrees().rem_euclid(360.0) / 45.0).round() as usize % 8;
-    WORDS.get(eighth).copied().unwrap_or("N")
+    let found = near::nearest(tables, point)?;
+    let (name, direction) = (found.place.name_en.to_string(), found.direction.word());
+    Some(Near { name, distance_cm: found.distance_cm, direction, is_here: found.is_here() })
 }
 
 fn distance(cm: u32) -> String {
@@ -334,6 +330,32 @@ fn callback(shown: &Shown, now: Timestamp) -> String {
     };
     let outcome = callback.outcome.map_or(String::new(), |outcome| format!("; done: {}", outcome.word()));
     format!("{} {since} ago; {number}{outcome}", callback.why.word())
+}
+
+/// What may be the same event, and why.
+fn alike(shown: &Shown) -> String {
+    let one = |candidate: &crate::incident::Candidate| {
+        let Because { near, soon: _, same_type, words, same_line } = candidate.because;
+        let why = [("near", near), ("same type", same_type), ("same words", words), ("same caller", same_line)];
+        let why: Vec<&str> = why.into_iter().filter(|(_, holds)| *holds).map(|(word, _)| word).collect();
+        format!(
+            "{}, {} away, {} s apart ({})",
+            candidate.incident,
+            distance(candidate.distance_m * 100),
+            candidate.apart_secs,
+            why.join(", ")
+        )
+    };
+    let all: Vec<String> = shown.offer.candidates.iter().map(one).collect();
+    if all.is_empty() { String::new() } else { format!("{}; j joins", all.join("; ")) }
+}
+
+fn joined(shown: &Shown) -> String {
+    match shown.offer.joined.len() {
+        0 => String::new(),
+        1 => format!("{}, with one other contact", shown.offer.incident),
+        others => format!("{}, with {others} other contacts", shown.offer.incident),
+    }
 }
 
 /// The same caller as another contact: which, and who knows it.
@@ -383,21 +405,26 @@ fn keys(desk: &Desk, width: usize) -> Line {
         let choices: Vec<String> = (1..).zip(OUTCOMES).map(|(digit, (_, words))| format!("{digit} {words}")).collect();
         return Line::new().column(Look::Reverse, &format!(" Called back: {}   Esc", choices.join("   ")), width);
     }
-    match &desk.reason {
-        Some((_, reason)) => {
-            let typed = Line::text(Look::Bold, "Why do you decline? ").words(Look::Plain, reason, width.saturating_sub(30));
+    match &desk.typing {
+        Some((_, what, text)) => {
+            let question = match what {
+                Typing::Decline => "Why do you decline? ",
+                Typing::HandOver => "To which room, and why? ",
+                Typing::Note => "Note: ",
+            };
+            let typed = Line::text(Look::Bold, question).words(Look::Plain, text, width.saturating_sub(30));
             typed.with(Look::Reverse, " ").with(Look::Dim, "  Enter sends, Esc leaves it")
         }
         None => Line::new().column(
             Look::Reverse,
-            " t take  a accept  b called back  d decline  r release  c close  arrows choose  ? keys  q sign out",
+            " t take  a accept  n note  f hand over  j join  d decline  r release  b called back  c close  ? keys  q sign out",
             width,
         ),
     }
 }
 
 /// Every key, and what the words on the page mean.
-const KEYS: [(&str, &str); 13] = [
+const KEYS: [(&str, &str); 18] = [
     ("up, down", "choose a contact; what stands in alarm and what waits longest is on top"),
     ("t", "take it: it is yours when the journal holds your take"),
     ("a", "accept: help is on its way from your room"),
@@ -405,6 +432,11 @@ const KEYS: [(&str, &str); 13] = [
     ("r", "release it to the room: everybody who was asked sees it as waiting again"),
     ("b", "called back: say what came of it. All but \"help needed\" closes it"),
     ("c", "close what you have accepted"),
+    ("n", "a note that every room on the contact reads"),
+    ("f", "hand it over: a room and a reason. It stays yours until somebody there has taken it"),
+    ("1 to 5", "add police, ambulance, civil defence, coast guard, search and rescue"),
+    ("j", "join it with the contact that is proposed as the same event; nothing leaves a screen"),
+    ("x", "split it from its incident again"),
     ("q", "sign out; what you hold goes to the others at once"),
     ("?", "this page; any key leaves it"),
     ("ALARM", "everybody was asked and nobody has taken it"),
@@ -456,20 +488,13 @@ mod tests {
             age_secs: 0,
             confidence: Ppm(950_000),
         });
-        ConsoleHears::Offer(Arc::new(Offer {
-            id: OfferId { contact: ContactId(1), service: Service::Police },
-            contact: Arc::new(contact),
-            decision: Arc::new(DecisionRecord { area: Some(name("AE-DU")), ..DecisionRecord::default() }),
-            responsible: name("DU-POL"),
-            role: Role::Responsible,
-            take_by: Timestamp::default(),
-            confirmed: false,
-            held_by: None,
-            accepted: false,
-            alarm: false,
-            callback: None,
-            repeat: None,
-        }))
+        ConsoleHears::Offer(Arc::new(Offer::new(
+            OfferId { contact: ContactId(1), service: Service::Police },
+            Arc::new(contact),
+            Arc::new(DecisionRecord { area: Some(name("AE-DU")), ..DecisionRecord::default() }),
+            name("DU-POL"),
+            Role::Responsible,
+        )))
     }
 
     fn text(desk: &Desk, now: u64, size: (usize, usize)) -> String {
@@ -533,10 +558,9 @@ mod tests {
 
     #[test]
     fn a_place_is_said_by_distance_and_direction_from_a_name() {
-        let from = Point::from_degrees(25.0, 55.0).unwrap();
-        for ((lat, lon), word) in [((25.1, 55.0), "N"), ((25.0, 55.1), "E"), ((24.9, 54.9), "SW"), ((25.1, 54.9), "NW")] {
-            assert_eq!(direction(from, Point::from_degrees(lat, lon).unwrap()), word);
-        }
+        let tables = crate::edge::tables::load_or_shipped(None).unwrap().tables;
+        let at_sea = nearest(&tables, Point::from_degrees(25.0, 53.0).unwrap()).unwrap();
+        assert!(!at_sea.is_here && at_sea.long().contains(&format!(" {} of {}", at_sea.direction, at_sea.name)), "{}", at_sea.long());
         assert_eq!((distance(45_000), distance(1_234_000)), ("450 m".into(), "12.3 km".into()));
     }
 

@@ -48,6 +48,8 @@ pub struct Host {
     pub addr: SocketAddr,
     /// Contacts by JSON, metrics and health (HTTPS).
     pub http: SocketAddr,
+    /// The web console (HTTP, this machine only).
+    pub console: SocketAddr,
     child: Child,
     /// What the engine said when it was ready: `quic=... tables=...`.
     ready: String,
@@ -62,10 +64,9 @@ impl Host {
         // The ports stay the same over restarts, because gateways and consoles are configured with them.
         let free = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|socket| socket.local_addr());
         let addr = free.context("finding a free UDP port on this machine")?;
-        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
-        let http = free.context("finding a free TCP port on this machine")?;
-        let (child, ready) = spawn(folders, addr, http, progress)?;
-        Ok(Self { folders: folders.clone(), addr, http, child, ready })
+        let [http, console] = free_ports().context("finding two free TCP ports on this machine")?;
+        let (child, ready) = spawn(folders, addr, [http, console], progress)?;
+        Ok(Self { folders: folders.clone(), addr, http, console, child, ready })
     }
 
     /// One of the figures the engine said when it was ready.
@@ -84,7 +85,7 @@ impl Host {
     pub fn kill_and_restart(&mut self, progress: &dyn Fn(&str)) -> Result<()> {
         self.child.kill().context("killing the engine")?;
         self.child.wait().context("waiting for the killed engine")?;
-        let (child, ready) = spawn(&self.folders, self.addr, self.http, progress)?;
+        let (child, ready) = spawn(&self.folders, self.addr, [self.http, self.console], progress)?;
         (self.child, self.ready) = (child, ready);
         Ok(())
     }
@@ -120,7 +121,13 @@ impl Drop for Host {
     }
 }
 
-fn spawn(folders: &Folders, addr: SocketAddr, http: SocketAddr, progress: &dyn Fn(&str)) -> Result<(Child, String)> {
+/// Both are held until both are known, so that they differ.
+fn free_ports() -> std::io::Result<[SocketAddr; 2]> {
+    let [first, second] = [TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?, TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?];
+    Ok([first.local_addr()?, second.local_addr()?])
+}
+
+fn spawn(folders: &Folders, addr: SocketAddr, [http, console]: [SocketAddr; 2], progress: &dyn Fn(&str)) -> Result<(Child, String)> {
     let program = std::env::current_exe().context("finding this program")?;
     let log = File::options().create(true).append(true).open(folders.log()).context("opening the engine's log")?;
     let mut child = Command::new(program)
@@ -129,6 +136,9 @@ fn spawn(folders: &Folders, addr: SocketAddr, http: SocketAddr, progress: &dyn F
         .arg(addr.to_string())
         .arg("--http")
         .arg(http.to_string())
+        .arg("--console")
+        .arg(console.to_string())
+        .arg("--console-plain")
         .arg("--certs")
         .arg(folders.certs())
         .arg("--state")

@@ -259,9 +259,13 @@ impl Person {
             | ConsoleHears::CalledBack { .. }
             | ConsoleHears::CallerHungUp { .. }
             | ConsoleHears::Changed { .. }
+            | ConsoleHears::CaughtUp
             | ConsoleHears::Confirmed { .. }
+            | ConsoleHears::Joined { .. }
+            | ConsoleHears::Noted { .. }
             | ConsoleHears::Proposed { .. }
             | ConsoleHears::Refused { .. }
+            | ConsoleHears::Related { .. }
             | ConsoleHears::Waiting { .. } => {}
         }
     }

@@ -280,9 +280,13 @@ impl Score {
             | ConsoleHears::CalledBack { .. }
             | ConsoleHears::CallerHungUp { .. }
             | ConsoleHears::Changed { .. }
+            | ConsoleHears::CaughtUp
             | ConsoleHears::Confirmed { .. }
+            | ConsoleHears::Joined { .. }
+            | ConsoleHears::Noted { .. }
             | ConsoleHears::Proposed { .. }
             | ConsoleHears::Refused { .. }
+            | ConsoleHears::Related { .. }
             | ConsoleHears::SignedIn { .. } => {}
         }
     }
@@ -547,20 +551,13 @@ mod tests {
             Timestamp::default(),
             crate::contact::Door::SipVoice,
         );
-        ConsoleHears::Offer(Arc::new(Offer {
-            id: OfferId { contact: ContactId(id), service: Service::Police },
-            contact: Arc::new(contact),
-            decision: decision(room, "AE-DU"),
-            responsible: name(room),
+        ConsoleHears::Offer(Arc::new(Offer::new(
+            OfferId { contact: ContactId(id), service: Service::Police },
+            Arc::new(contact),
+            decision(room, "AE-DU"),
+            name(room),
             role,
-            take_by: Timestamp::default(),
-            confirmed: false,
-            held_by: None,
-            accepted: false,
-            alarm: false,
-            callback: None,
-            repeat: None,
-        }))
+        )))
     }
 
     fn summary(score: &Score) -> Summary {

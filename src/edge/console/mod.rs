@@ -1,3 +1,4 @@
 //! The doors of the people who answer.
 
 pub(super) mod server;
+pub mod web;

@@ -25,7 +25,7 @@
 //!   other's promises.
 //! - One connection serves one request at a time; each wait has an end.
 //!
-//! The loop is ours and not `axum::serve`, which bounds neither the time of a head nor the number of connections.
+//! How connections are accepted and served is `edge/listen.rs`'s.
 
 mod contacts;
 mod legs;
@@ -37,7 +37,7 @@ use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,15 +50,12 @@ use axum::http::{HeaderValue, Request, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use ring::hmac;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
-use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -66,14 +63,15 @@ use super::alerts::Alerts;
 use super::devices::Devices;
 use super::lines::Lines;
 use super::sip::{Legs, NAME_DEFAULT, SipDoor};
-use super::{DoorCounters, count, told};
+use super::{DoorCounters, count};
 use crate::client::transport::{Identity, IdentityError};
+use crate::edge::listen;
 use crate::edge::run::{Node, NodeCore};
 use crate::edge::tls::{self, ResetKeyError, Role, RoleError};
 use crate::edge::tokens::{Tokens, TokensError};
 use crate::limits::{
-    DRAIN_MICROS_MAX, HANDSHAKE_MICROS_MAX, HTTP_BODY_MICROS_MAX, HTTP_CONNECTION_MICROS_MAX, HTTP_CONNECTIONS_MAX, HTTP_DROPPED_BYTES_MAX,
-    HTTP_HEAD_MICROS_MAX, HTTP_REQUESTS_MAX, HTTP_STRANGERS_MAX, JOURNAL_WAIT_MICROS_MAX,
+    DRAIN_MICROS_MAX, HANDSHAKE_MICROS_MAX, HTTP_BODY_MICROS_MAX, HTTP_CONNECTIONS_MAX, HTTP_DROPPED_BYTES_MAX, HTTP_HEAD_MICROS_MAX,
+    HTTP_REQUESTS_MAX, HTTP_STRANGERS_MAX, JOURNAL_WAIT_MICROS_MAX,
 };
 use crate::store::Store;
 use crate::units::{Name, TablesVersion, Timestamp};
@@ -251,32 +249,10 @@ impl std::fmt::Debug for Hall {
 // --- connections ---
 
 async fn accept(listener: TcpListener, acceptor: TlsAcceptor, hall: Arc<Hall>) {
-    let mut draining = hall.draining.subscribe();
-    let places = Arc::new(Semaphore::new(hall.config.connections_max));
     let router = router(Arc::clone(&hall));
-    let mut guests = JoinSet::new();
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, remote)) => match Arc::clone(&places).try_acquire_owned() {
-                    Ok(place) => {
-                        let (acceptor, router, hall) = (acceptor.clone(), router.clone(), Arc::clone(&hall));
-                        guests.spawn(guest(stream, remote, acceptor, router, hall, place));
-                    }
-                    Err(_) => count(&hall.counters.refused_full),
-                },
-                // Out of descriptors, or the caller left: neither is mended by asking again at once.
-                Err(why) => {
-                    tracing::warn!(%why, "a connection could not be accepted");
-                    sleep(Duration::from_millis(20)).await;
-                }
-            },
-            Some(_) = guests.join_next(), if !guests.is_empty() => {}
-            () = told(&mut draining) => break,
-        }
-    }
-    drop(listener);
-    while guests.join_next().await.is_some() {}
+    let (connections_max, draining) = (hall.config.connections_max, hall.draining.subscribe());
+    let guest = |stream, remote, place| guest(stream, remote, acceptor.clone(), router.clone(), Arc::clone(&hall), place);
+    listen::accept(listener, connections_max, &hall.counters, draining, guest).await;
 }
 
 async fn guest(
@@ -308,25 +284,8 @@ async fn guest(
         request.extensions_mut().insert(peer.clone());
         service.call(request)
     });
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(hall.config.head_wait).max_buf_size(HEAD_BYTES_MAX).max_headers(HEADERS_MAX);
-    let mut connection = pin!(http.serve_connection(TokioIo::new(stream), service));
-    let mut draining = hall.draining.subscribe();
-    let ended = tokio::select! {
-        ended = connection.as_mut() => Some(ended),
-        () = told(&mut draining) => None,
-        () = sleep(Duration::from_micros(HTTP_CONNECTION_MICROS_MAX)) => None,
-    };
-    if ended.is_none() {
-        // The request under way is answered; the caller comes again on another connection.
-        connection.as_mut().graceful_shutdown();
-        let _ = timeout(hall.config.drain_wait, connection).await;
-    }
+    listen::serve(stream, service, hall.config.head_wait, hall.config.drain_wait, hall.draining.subscribe()).await;
 }
-
-/// Bytes of a request's head: a token, a host and a few more.
-const HEAD_BYTES_MAX: usize = 16 * 1024;
-const HEADERS_MAX: usize = 64;
 
 fn router(hall: Arc<Hall>) -> Router {
     let nowhere = || async {

@@ -206,7 +206,7 @@ pub(super) const fn content_bits(contact: ContactId) -> u128 {
 }
 
 /// Tells the engine, however long its queue is full.
-pub(super) async fn insist(core: &NodeCore, mut input: Input) {
+pub(in crate::edge) async fn insist(core: &NodeCore, mut input: Input) {
     while let Err(back) = core.submit(input) {
         input = back;
         sleep(Duration::from_micros(RESUBMIT_MICROS)).await;

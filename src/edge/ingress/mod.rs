@@ -6,7 +6,7 @@
 mod alerts;
 mod devices;
 pub mod http;
-mod lines;
+pub(super) mod lines;
 pub mod quic;
 mod references;
 pub mod sip;
@@ -91,7 +91,7 @@ pub struct DoorCounters {
 }
 
 /// Waits until a door drains.
-async fn told(draining: &mut tokio::sync::watch::Receiver<bool>) {
+pub(super) async fn told(draining: &mut tokio::sync::watch::Receiver<bool>) {
     // An error means that the door is gone, which is the same news.
     let _ = draining.wait_for(|draining| *draining).await;
 }
