@@ -279,6 +279,16 @@ pub const SIP_PEERS_MAX: usize = 1_024;
 pub const HISTORY_MAX: usize = 16;
 /// Values of Geolocation headers looked at.
 pub const GEOLOCATIONS_MAX: usize = 8;
+/// Bytes of a reference to a place; a longer one is not kept, because a part of it names nothing.
+pub const REFERENCE_URI_BYTES_MAX: usize = 1_024;
+/// References of one call that are fetched.
+pub const REFERENCES_A_CALL_MAX: usize = 2;
+/// Location servers that may be asked.
+pub const REFERENCE_HOSTS_MAX: usize = 64;
+/// Fetches from one location server at once. It may hang: the calls go on without it, and so do the other servers.
+pub const REFERENCES_A_HOST_MAX: usize = 128;
+/// How long a location server has for its answer, its handshake included. A taker asks for the place well before that.
+pub const REFERENCE_MICROS_MAX: u64 = 3_000_000;
 /// Identity tokens of one call looked at.
 pub const PASSPORTS_MAX: usize = 4;
 /// Bytes of the payload of one, as it is encoded.
@@ -321,6 +331,16 @@ pub const MSD_BYTES_MAX: usize = 256;
 pub const CAP_INFOS_MAX: usize = 8;
 /// Areas, area codes and parameters of one alert.
 pub const CAP_AREAS_MAX: usize = 16;
+/// Alerts that one alert speaks of; more are not looked for.
+pub const CAP_REFERENCES_MAX: usize = 16;
+/// Bytes of their names: an update names every message before it.
+pub const CAP_REFERENCES_BYTES_MAX: usize = 4_096;
+/// Alerts remembered by one door, so that an update of an update is news of the first.
+pub const ALERTS_MAX: usize = 16_384;
+/// How long an alert is remembered: an incident is over by then, and what speaks of it later is a contact of its own.
+pub const ALERT_MICROS_MAX: u64 = 86_400_000_000;
+/// Legs of calls in one report of a gateway.
+pub const DIALOGS_MAX: usize = 32;
 /// Bytes of one short value of an alert.
 pub const CAP_VALUE_BYTES_MAX: usize = 512;
 /// Codes of what was odd about one message; there are more kinds than any message shows.

@@ -2,13 +2,24 @@
 
 #![allow(clippy::disallowed_methods, reason = "a test or a measurement reads the clock")]
 
+#[path = "behaviour/messages/forge.rs"]
+#[allow(dead_code, reason = "the tests of messages forge more")]
+mod forge;
+#[path = "behaviour/messages/longest.rs"]
+#[allow(dead_code, reason = "the bench reads more of it")]
+mod longest;
+
 use najda::edge::tables::load_or_shipped;
 use najda::route::route;
 use najda::tables::published::Published;
 use najda::tables::snapshot::Snapshot;
 use najda::units::{ContactId, Name, Timestamp};
 use najda::wire::contact_json::read_contact;
+use najda::wire::dialog_info;
+use najda::wire::notes::Notes;
 use najda::wire::reading::{self, Kind};
+use najda::wire::sip::Request;
+use najda::wire::sip_answer::Answer;
 
 fn allocations_of(json: &str) -> u64 {
     let published = Published::new(Snapshot::of(load_or_shipped(None).unwrap().tables));
@@ -107,5 +118,43 @@ fn no_message_of_our_own_takes_more_than_its_bound() {
         let path = entry.unwrap().path();
         let bytes = std::fs::read(&path).unwrap();
         Kind::ALL.into_iter().for_each(|kind| reads_within_its_bound(kind, &path.display().to_string(), &bytes));
+    }
+}
+
+/// As `reads_within_its_bound`, for readers that stand beside those of contacts.
+fn works_within_its_bound(name: &str, bytes: &[u8], work: impl Fn(&[u8])) {
+    let used = allocation_counter::measure(|| work(std::hint::black_box(bytes))).bytes_total;
+    let bound = 4 * bytes.len() as u64 + 64 * 1024;
+    assert!(used <= bound, "{name}: {used} bytes for {} read, {bound} allowed", bytes.len());
+}
+
+#[test]
+fn the_longest_messages_that_are_accepted_take_no_more_than_their_bound() {
+    for (name, kind, bytes) in &longest::longest() {
+        assert_eq!(reading::read(*kind, bytes, Timestamp::from_secs(1_769_932_860)).outcome, reading::Outcome::Routed, "{name}");
+        Kind::ALL.into_iter().for_each(|kind| reads_within_its_bound(kind, name, bytes));
+    }
+}
+
+#[test]
+fn what_doors_do_with_a_message_beside_reading_it_takes_no_more_than_its_bound() {
+    let dialogs = |bytes: &[u8]| drop(dialog_info::read(bytes, &mut Notes::default()));
+    works_within_its_bound("legs", &longest::longest_report(), dialogs);
+    works_within_its_bound("dialogs", format!("<dialog-info>{}", "<dialog call-id='a'/>".repeat(900)).as_bytes(), dialogs);
+    let answer = |bytes: &[u8]| {
+        let Ok(request) = Request::read(bytes, &mut Notes::default()) else { return };
+        drop(Answer { status: 302, request: &request, source: "192.0.2.1:5060".parse().unwrap(), to_tag: "t" }.write(""));
+    };
+    for (name, _, bytes) in longest::longest().iter().filter(|(_, kind, _)| *kind == Kind::Sip) {
+        works_within_its_bound(name, bytes, answer);
+    }
+    let head = "INVITE sip:999@h SIP/2.0\r\nFrom: a\r\nTo: b\r\nCall-ID: c\r\nCSeq: 1 INVITE\r\n";
+    let vias = format!("{head}{}\r\n", "Via: SIP/2.0/UDP a;branch=b\r\n".repeat(240));
+    let data = format!(
+        "{head}Via: a\r\nAccept: application/EmergencyCallData.Control+xml\r\nContent-Type: multipart/mixed;boundary=x\r\n\r\n{}",
+        "--x\r\nContent-Type: application/EmergencyCallData.eCall.MSD\r\nContent-ID: <a&b>\r\n\r\nx\r\n".repeat(500)
+    );
+    for (name, text) in [("vias", vias), ("data", data)] {
+        works_within_its_bound(name, text.as_bytes(), answer);
     }
 }

@@ -45,6 +45,7 @@ const RULES: &[(&str, Rule)] = &[
     ("provenance", books::provenance),
     ("dependencies", books::dependencies),
     ("limits", books::limits),
+    ("messages", books::messages),
     ("lints", books::lints),
     ("benches", books::benches),
 ];

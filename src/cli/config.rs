@@ -9,14 +9,16 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
 use serde::Deserialize;
 
 use crate::client::Identity;
-use crate::edge::ingress::sip::{SipListen, SipPeer};
+use crate::edge::ingress::sip::{ReferenceConfig, SipListen, SipPeer};
 use crate::edge::placement;
 use crate::edge::tables::load_or_shipped;
 use crate::edge::tokens::{TOKENS_FILE, Tokens};
-use crate::limits::{JOURNAL_WAIT_MICROS_MAX, SIP_PEERS_MAX};
+use crate::limits::{JOURNAL_WAIT_MICROS_MAX, REFERENCE_HOSTS_MAX, SIP_PEERS_MAX};
 
 /// Check configurations.
 #[derive(Debug, Subcommand)]
@@ -44,6 +46,8 @@ A configuration, every line of which may be left out:
   listen = [\"0.0.0.0:5060\", \"tls:0.0.0.0:5061\"]   # UDP and TCP where no transport is named
   test_uri = \"sip:echo@test.example\"    # where urn:service:test.sos goes; 404 when left out
   workers = 4                            # for datagrams; one for each core when left out
+  location_hosts = [\"ls.example\", \"10.1.0.9:8443\"]   # asked, by HTTPS, for places that a call only names; nobody when left out
+  location_ca = \"location-ca.pem\"      # who vouches for them; ca.pem of `certs` when left out
   [[sip.peers]]                          # gateways by address, as trunks.csv names them
   from = \"10.1.0.0/16\"
   trunk = \"mobile-1\"
@@ -131,6 +135,10 @@ pub struct Sip {
     pub listen: Vec<String>,
     pub test_uri: Option<String>,
     pub workers: Option<usize>,
+    /// Servers that are asked for places by reference.
+    #[serde(default)]
+    pub location_hosts: Vec<String>,
+    pub location_ca: Option<PathBuf>,
     #[serde(default)]
     pub peers: Vec<Peer>,
 }
@@ -169,6 +177,19 @@ impl Sip {
         self.peers.iter().map(read).collect()
     }
 
+    /// Which location servers may be asked, and who vouches for them.
+    ///
+    /// # Errors
+    /// The authority's certificates cannot be read.
+    pub fn references(&self) -> Result<ReferenceConfig, String> {
+        let authority = match &self.location_ca {
+            Some(file) => authority_of(file).map_err(|why| format!("{}: {why}", file.display()))?,
+            None => Vec::new(),
+        };
+        let hosts = self.location_hosts.iter().map(|host| host.as_str().into()).collect();
+        Ok(ReferenceConfig { hosts, authority, ..ReferenceConfig::default() })
+    }
+
     fn defects(&self, text: &str) -> Vec<ConfigDefect> {
         let mut defects = Vec::new();
         let mut defect = |row: usize, what: String, remedy: &str| defects.push(ConfigDefect { row, what, remedy: remedy.to_owned() });
@@ -187,6 +208,16 @@ impl Sip {
                 "name networks instead of addresses",
             );
         }
+        if let Some(host) = self.location_hosts.iter().find(|host| !is_location_host(host)) {
+            defect(row_of(text, "location_hosts"), format!("{host:?} is no host"), "write HOST or HOST:PORT, as \"ls.example:8443\"");
+        }
+        if self.location_hosts.len() > REFERENCE_HOSTS_MAX {
+            let what = format!("{} location servers; {REFERENCE_HOSTS_MAX} is the most", self.location_hosts.len());
+            defect(row_of(text, "location_hosts"), what, "list those that gateways name");
+        }
+        if let Err(why) = self.references() {
+            defect(row_of(text, "location_ca"), why, "name a file of PEM certificates, or leave it out");
+        }
         let fit = |uri: &String| {
             ["sip:", "sips:", "tel:"].iter().any(|scheme| uri.starts_with(scheme))
                 && uri.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'>')
@@ -200,6 +231,23 @@ impl Sip {
         }
         defects
     }
+}
+
+/// The certificates of an authority, as PEM.
+fn authority_of(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let pem = std::fs::read(file).map_err(|why| why.to_string())?;
+    let found = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>().map_err(|why| why.to_string())?;
+    if found.is_empty() { Err("no certificate in it".to_owned()) } else { Ok(found) }
+}
+
+/// `HOST`, `HOST:PORT`, `[IPv6]` or `[IPv6]:PORT`.
+fn is_location_host(row: &str) -> bool {
+    let (host, port) = match row.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((host, rest)) => (host, rest),
+        None => row.split_at(row.find(':').unwrap_or(row.len())),
+    };
+    let fine = host.parse::<std::net::Ipv6Addr>().is_ok() || is_host_name(host);
+    fine && (port.is_empty() || port.strip_prefix(':').is_some_and(|port| port.parse::<u16>().is_ok_and(|port| port != 0)))
 }
 
 /// Letters, digits, dots and hyphens: it stands in headers and in XML.
@@ -248,7 +296,7 @@ impl FileConfig {
     /// Where it is no TOML, or says something that nobody asks for.
     pub fn parse(text: &str, folder: &Path) -> Result<Self, ConfigDefect> {
         let mut config: Self = toml::from_str(text).map_err(|error| defect_of(&error, text))?;
-        for path in [&mut config.certs, &mut config.state, &mut config.tables].into_iter().flatten() {
+        for path in [&mut config.certs, &mut config.state, &mut config.tables, &mut config.sip.location_ca].into_iter().flatten() {
             *path = folder.join(&*path);
         }
         Ok(config)
@@ -393,6 +441,13 @@ mod tests {
         assert_eq!(config.sip.addresses().unwrap().len(), 2);
         let rows: Vec<_> = config.sip.gateways().unwrap().iter().map(|row| (row.trunk.to_string(), row.lrf, row.load_test)).collect();
         assert_eq!(rows, [("mobile-1".into(), false, false), ("lrf".into(), true, true)]);
+        assert_eq!(parse("[sip]\nlocation_ca = \"ls.pem\"").unwrap().sip.location_ca.as_deref(), Some(Path::new("/etc/najda/ls.pem")));
+        for (row, is_host) in
+            [("ls.example", true), ("10.1.0.9:8443", true), ("[::1]:443", true), ("a b", false), ("h:0", false), ("https://h", false)]
+        {
+            let text = format!("[sip]\nlocation_hosts = [\"{row}\"]");
+            assert_eq!(parse(&text).unwrap().ranges(&text).is_empty(), is_host, "{row}");
+        }
         for (bad, row) in [("tls:127.0.0.1:5061", 3), ("sip:echo@t.example", 4), ("10.2.0.1", 9), ("r.example", 1)] {
             let text = text.replace(bad, "b<d");
             assert_eq!(parse(&text).unwrap().ranges(&text).iter().map(|defect| defect.row).collect::<Vec<_>>(), [row], "{bad}");

@@ -163,6 +163,7 @@ fn query(args: &QueryArgs) -> Result<ExitCode> {
     let query = Query {
         contact: args.id,
         gateway_ref: args.gateway_ref.as_deref().map(Into::into),
+        call: None,
         line: args.caller.as_deref().map(Into::into),
         from: args.from,
         until: args.until,
@@ -238,7 +239,7 @@ fn table_of(rows: &[ContactRow]) -> String {
     out
 }
 
-fn shown(at: Timestamp) -> String {
+pub(super) fn shown(at: Timestamp) -> String {
     let at = i64::try_from(at.unix_micros).ok().and_then(|micros| jiff::Timestamp::from_microsecond(micros).ok());
     at.map_or("-".to_owned(), |at| format!("{at:.3}"))
 }
@@ -450,7 +451,7 @@ fn verify(dir: &Path) -> Result<ExitCode> {
 
 // --- arguments ---
 
-fn contact_id(text: &str) -> Result<ContactId, String> {
+pub(super) fn contact_id(text: &str) -> Result<ContactId, String> {
     uuid::Uuid::try_parse(text).map(|id| ContactId(id.as_u128())).map_err(|error| error.to_string())
 }
 

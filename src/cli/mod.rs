@@ -19,6 +19,7 @@ pub mod tables;
 pub mod tables_check;
 mod tables_export;
 pub mod tables_import;
+pub mod trace;
 
 use std::process::ExitCode;
 
@@ -50,6 +51,7 @@ enum Command {
     Send(send::SendArgs),
     Explain(explain::ExplainArgs),
     Read(read::ReadArgs),
+    Trace(trace::TraceArgs),
     Report(report::ReportArgs),
     /// Check, import, build, publish, show and compare table sets.
     #[command(subcommand)]
@@ -81,6 +83,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Serve(args) => serve::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Read(args) => read::run(&args),
+        Command::Trace(args) => trace::run(&args),
         Command::Report(args) => report::run(&args),
         Command::Tables(command) => tables::run(command),
         Command::Journal(command) => journal::run(&command),

@@ -14,7 +14,7 @@ use super::config::{FileConfig, Threads, is_host_name};
 use crate::client::transport::Identity;
 use crate::edge::console::web::{WebConfig, WebDoor};
 use crate::edge::ingress::http::{HttpConfig, HttpDoor};
-use crate::edge::ingress::sip::{NAME_DEFAULT, SipConfig, SipDoor, SipListen, SipPeer};
+use crate::edge::ingress::sip::{NAME_DEFAULT, ReferenceConfig, SipConfig, SipDoor, SipListen, SipPeer};
 use crate::edge::placement;
 use crate::edge::run::{Node, NodeConfig, OpenStore, Tuning, prepare_state_folder};
 use crate::edge::store::embedded;
@@ -97,6 +97,7 @@ struct Sip {
     name: String,
     peers: Vec<SipPeer>,
     test_uri: Option<String>,
+    references: ReferenceConfig,
     workers: Option<usize>,
 }
 
@@ -121,10 +122,11 @@ impl Settings {
         let wait = args.journal_wait_micros_max.or(file.journal_wait_micros_max);
         let engine = engine::Config { journal_wait_micros_max: wait.unwrap_or(JOURNAL_WAIT_MICROS_MAX), ..engine::Config::default() };
         let peers = file.sip.gateways().map_err(|(from, why)| anyhow!("the row of [[sip.peers]] with {from:?}: {why}"))?;
+        let references = file.sip.references().map_err(|why| anyhow!("`location_ca`: {why}"))?;
         let listen = if args.sip.is_empty() { file.sip.addresses().map_err(|why| anyhow!(why))? } else { args.sip.clone() };
         let name = args.name.clone().or(file.name).unwrap_or_else(|| NAME_DEFAULT.to_owned());
         Ok(Self {
-            sip: Sip { listen, name, peers, test_uri: file.sip.test_uri, workers: file.sip.workers },
+            sip: Sip { listen, name, peers, references, test_uri: file.sip.test_uri, workers: file.sip.workers },
             listen: args.listen.or(file.listen).unwrap_or(LISTEN),
             http: args.http.or(file.http),
             console: args.console.or(file.console),
@@ -224,13 +226,13 @@ async fn serve(settings: Settings) -> Result<ExitCode> {
 }
 
 async fn open_sip(sip: Sip, identity: &Identity, state: &Path, journal_wait: Duration, node: &Node) -> Result<Option<SipDoor>> {
-    let Sip { listen, name, peers, test_uri, workers } = sip;
+    let Sip { listen, name, peers, test_uri, references, workers } = sip;
     if listen.is_empty() {
         return Ok(None);
     }
     let mut config = SipConfig::new(listen, identity.clone(), state.to_owned());
     config.workers = workers.unwrap_or(config.workers);
-    let config = SipConfig { name: name.into(), peers, test_uri: test_uri.map(Into::into), journal_wait, ..config };
+    let config = SipConfig { name: name.into(), peers, references, test_uri: test_uri.map(Into::into), journal_wait, ..config };
     Ok(Some(SipDoor::start(config, node).await?))
 }
 

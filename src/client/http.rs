@@ -51,6 +51,7 @@ pub struct HttpClient {
     tls: TlsConnector,
     bearer: Option<String>,
     wait: Duration,
+    answer_bytes_max: usize,
 }
 
 impl HttpClient {
@@ -92,7 +93,12 @@ impl HttpClient {
         let port = uri.port_u16().ok_or_else(bad)?;
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
         let wait = Duration::from_micros(HTTP_TABLES_MICROS_MAX);
-        Ok(Self { host, port, tls: TlsConnector::from(Arc::new(tls)), bearer, wait })
+        Ok(Self { host, port, tls: TlsConnector::from(Arc::new(tls)), bearer, wait, answer_bytes_max: ANSWER_BYTES_MAX })
+    }
+
+    /// The same client with other bounds: on the whole exchange, and on what is read of an answer.
+    pub fn within(self, wait: Duration, answer_bytes_max: usize) -> Self {
+        Self { wait, answer_bytes_max, ..self }
     }
 
     /// # Errors
@@ -139,7 +145,7 @@ impl HttpClient {
             let response = sender.send_request(request).await.map_err(|why| unreachable(said(&why)))?;
             let status: StatusCode = response.status();
             let content_type = response.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
-            let body = to_bytes(Body::new(response.into_body()), ANSWER_BYTES_MAX).await;
+            let body = to_bytes(Body::new(response.into_body()), self.answer_bytes_max).await;
             let body = body.map_err(|why| HttpError::BadAnswer(why.to_string()))?;
             Ok(HttpAnswer { status: status.as_u16(), content_type, body })
         };

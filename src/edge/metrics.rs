@@ -391,7 +391,7 @@ fn doors(text: &mut Text, scrape: &Scrape<'_>) {
     text.counter("najda_sessions_opened", "Sessions opened since the start.", scrape.sessions_opened);
     text.counter("najda_sessions_slow_closed", "Sessions closed because they read too slowly.", scrape.sessions_slow_closed);
     type Read = fn(&DoorCounters) -> &AtomicU64;
-    let rows: [(&str, &str, Read); 13] = [
+    let rows: [(&str, &str, Read); 18] = [
         ("contacts", "Contacts decided and answered.", |door| &door.contacts),
         ("contacts_cut", "Contacts whose evidence was cut.", |door| &door.contacts_cut),
         ("last_resorts", "Contacts answered by the last resort.", |door| &door.last_resorts),
@@ -400,6 +400,11 @@ fn doors(text: &mut Text, scrape: &Scrape<'_>) {
         ("repeated", "Messages that came again and were answered as before.", |door| &door.repeated),
         ("inputs_lost", "Inputs the engine did not take in time; anything but zero is an alarm.", |door| &door.inputs_lost),
         ("resubmitted", "Inputs that found the engine's queue full and were kept.", |door| &door.resubmitted),
+        ("legs_reported", "Legs of calls that gateways reported.", |door| &door.legs_reported),
+        ("references_fetched", "Places fetched from location servers.", |door| &door.references_fetched),
+        ("references_failed", "Location servers that gave no place in time.", |door| &door.references_failed),
+        ("references_full", "References left alone because their server was busy with others.", |door| &door.references_full),
+        ("references_refused", "References to hosts that are not listed.", |door| &door.references_refused),
         ("refused_full", "Callers refused because a bound was reached.", |door| &door.refused_full),
         ("refused_role", "Callers whose certificate or token has no business here.", |door| &door.refused_role),
         ("handshakes_failed", "Handshakes that failed.", |door| &door.handshakes_failed),

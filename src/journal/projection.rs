@@ -136,6 +136,8 @@ pub struct Query {
     pub contact: Option<ContactId>,
     /// The gateway's own id of the contact.
     pub gateway_ref: Option<Box<str>>,
+    /// The gateway's own id, or what it begins with when the door made it of a Call-ID.
+    pub call: Option<(Box<str>, Box<str>)>,
     pub line: Option<Box<str>>,
     /// Received at this time or later.
     pub from: Option<Timestamp>,

@@ -693,6 +693,16 @@ impl Hours {
         Ok(Self(spans))
     }
 
+    /// Whether these hours begin or end within the next `secs`, at most a week.
+    pub fn change_within(&self, secs: u64, unix_secs: u64, utc_offset_minutes: i32) -> bool {
+        let week = i64::from(Self::WEEK_MINUTES);
+        let now = (unix_secs / 60) as i64 + i64::from(utc_offset_minutes) + 3 * 24 * 60;
+        // The minute that has begun is over before a minute is.
+        let minutes = (secs / 60) as i64 + 1;
+        let ahead = |moment: u16| (i64::from(moment) - now).rem_euclid(week);
+        self.0.iter().any(|&(from, until)| [from, until].into_iter().any(|moment| (1..=minutes).contains(&ahead(moment))))
+    }
+
     /// Whether these hours hold at this instant, in a wall clock `utc_offset_minutes` ahead of UTC.
     pub fn hold(&self, unix_secs: u64, utc_offset_minutes: i32) -> bool {
         if self.0.is_empty() {
@@ -738,6 +748,23 @@ mod tests {
         let hours = Hours::parse("Th 04:00-05:00").unwrap();
         assert!(hours.hold(0, 240), "1970-01-01T00:00Z is Thursday 04:00 in Dubai");
         assert!(!hours.hold(0, 0));
+    }
+
+    #[test]
+    fn hours_change_within_a_time_that_holds_their_beginning_or_end() {
+        let hours = Hours::parse("Su 22:00-02:00").unwrap();
+        let sunday_ten = 4 * 86_400 - 7_200;
+        for (at, changes) in [(sunday_ten - 600, true), (sunday_ten - 661, false), (sunday_ten, false), (sunday_ten + 4 * 3_600 - 1, true)]
+        {
+            assert_eq!(hours.change_within(600, at, 0), changes, "{at}");
+        }
+        assert!(!Hours::default().change_within(600, sunday_ten, 0), "always is always");
+        // Slowly: whenever the answer is no, hours hold at the end as they did at the beginning, and at every minute between.
+        for at in (0..7 * 86_400).step_by(59) {
+            if !hours.change_within(600, at, 240) {
+                assert!((0..=600).step_by(60).all(|later| hours.hold(at + later, 240) == hours.hold(at, 240)), "{at}");
+            }
+        }
     }
 
     #[test]

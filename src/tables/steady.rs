@@ -3,9 +3,12 @@
 //! The box is smaller than the area on purpose: it ends where a border with its accuracy, an overlay, the shore or an assumed
 //! uncertainty could change the answer. Whoever leaves it asks again; nobody is sent to the wrong room by a border drawn coarsely.
 
+use super::dispatchers::{Policy, When};
 use super::snapshot::{Tables, Zone};
+use super::source::Hours;
 use crate::geo::grid::Only;
 use crate::geo::point::{BBox, Point, offset};
+use crate::units::Timestamp;
 
 /// Half a side at most: beyond it a box is no use to anybody who moves.
 const HALF_CM_MAX: u32 = 5_000_000;
@@ -39,6 +42,14 @@ pub fn steady_box(tables: &Tables, point: Point) -> Option<BBox> {
         half_cm /= 2;
     }
     None
+}
+
+/// Whether no hours of the tables begin or end within this time: then what is decided now is decided so until its end.
+pub fn hours_stay(tables: &Tables, now: Timestamp, micros: u64) -> bool {
+    let (secs, offset) = (now.unix_micros / 1_000_000, tables.settings.utc_offset_minutes);
+    let change = |hours: &Hours| hours.change_within(micros / 1_000_000, secs, offset);
+    let of_policy = |policy: &Policy| matches!(&policy.when, When::Hours(hours) if change(hours));
+    !tables.ground.overlays.iter().any(|overlay| change(&overlay.hours)) && !tables.dispatchers.policies.iter().any(of_policy)
 }
 
 /// Whether one owner, and the same overlays, hold all of the box.

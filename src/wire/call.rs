@@ -8,11 +8,13 @@
 //! (Diversion), RFC 7090 (callbacks), RFC 8147 (eCall), RFC 8876 (data-only calls), RFC 7254 (IMEI as an instance id).
 
 use crate::limits::{
-    CIVIC_VALUE_BYTES_MAX, GEOLOCATIONS_MAX, HISTORY_MAX, IDENTITY_BYTES_MAX, PASSPORTS_MAX, PIDF_PARTS_MAX, TEXT_BYTES_MAX,
+    CIVIC_VALUE_BYTES_MAX, GEOLOCATIONS_MAX, HISTORY_MAX, IDENTITY_BYTES_MAX, PASSPORTS_MAX, PIDF_PARTS_MAX, REFERENCE_URI_BYTES_MAX,
+    TEXT_BYTES_MAX,
 };
 use crate::service::ServiceUrn;
 use crate::units::Timestamp;
 use crate::wire::cap;
+use crate::wire::held;
 use crate::wire::msd;
 use crate::wire::multipart::{self, Part};
 use crate::wire::notes::{Notes, cut, phone_digits, unescaped};
@@ -24,7 +26,7 @@ use crate::wire::uri::{Uri, address, parameter};
 use crate::wire::xml::text_of;
 
 const PIDF: &str = "application/pidf+xml";
-const MSD: &str = "application/emergencycalldata.ecall.msd";
+pub(crate) const MSD: &str = "application/emergencycalldata.ecall.msd";
 const CAP: [&str; 3] = ["application/emergencycalldata.cap+xml", "application/common-alerting-protocol+xml", "application/cap+xml"];
 
 /// Reads a datagram or one message of a stream.
@@ -57,6 +59,8 @@ fn fill(reading: &mut Reading, request: &Request<'_>, now: Timestamp) {
     reading.method = Some(request.method.clone());
     reading.reference = request.first("call-id").map(|id| cut(id.trim(), IDENTITY_BYTES_MAX).into());
     reading.in_dialog = request.first("to").is_some_and(|to| parameter(address(to).1, "tag").is_some());
+    let package = request.first("event").map(|event| event.split(';').next().unwrap_or_default().trim());
+    reading.reports_dialogs = package.is_some_and(|package| package.eq_ignore_ascii_case("dialog"));
     reading.callback = request.first("priority").is_some_and(|value| value.trim().eq_ignore_ascii_case("psap-callback"));
     target(reading, request);
     identities(reading, request);
@@ -222,14 +226,19 @@ fn cid(uri: &str) -> Option<String> {
 fn reference(reading: &mut Reading, text: &str) {
     let allowed = Uri::parse(text).filter(|uri| ["https", "sip", "sips", "pres"].iter().any(|scheme| uri.is(scheme)));
     match allowed {
-        Some(uri) => reading.refs.push(cut(uri.whole, CIVIC_VALUE_BYTES_MAX).into()),
+        Some(uri) if uri.whole.len() > REFERENCE_URI_BYTES_MAX => reading.notes.note("reference_too_long"),
+        Some(uri) => reading.refs.push(uri.whole.into()),
         None => reading.notes.note("reference_refused"),
     }
 }
 
 fn data(reading: &mut Reading, parts: &[Part<'_>], now: Timestamp) {
     for part in parts {
-        if part.is("application/sdp") && reading.media.is_empty() {
+        if part.is(held::MEDIA_TYPE) && reading.held.is_none() {
+            let held = held::read(part.body, &mut reading.notes);
+            held.refs.iter().take(GEOLOCATIONS_MAX.saturating_sub(reading.refs.len())).for_each(|uri| reference(reading, uri));
+            reading.held = Some(held);
+        } else if part.is("application/sdp") && reading.media.is_empty() {
             let (media, language) = offer(part.body);
             reading.media = media;
             // What the caller speaks on this call says more than what the device accepts.
@@ -279,6 +288,8 @@ fn outcome(reading: &Reading, method: &str) -> Outcome {
         "INVITE" | "BYE" | "PRACK" | "UPDATE" | "REFER" if reading.in_dialog => Outcome::Rejected { status: 481, why: "no_dialog" },
         "INVITE" | "MESSAGE" | "INFO" => Outcome::Routed,
         "BYE" | "PRACK" | "UPDATE" => Outcome::Rejected { status: 481, why: "no_dialog" },
+        // What became of a leg of a call: of the door, not of the path of a contact.
+        "NOTIFY" | "PUBLISH" if reading.reports_dialogs => Outcome::Answered { status: 200 },
         "NOTIFY" | "PUBLISH" | "REFER" | "REGISTER" | "SUBSCRIBE" => Outcome::Rejected { status: 405, why: "method_not_allowed" },
         _ => Outcome::Rejected { status: 501, why: "method_unknown" },
     }

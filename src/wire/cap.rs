@@ -6,10 +6,17 @@
 //! # Source
 //! OASIS CAP 1.2 (1.0 and 1.1 are read too), RFC 8876 (data-only calls).
 
+use core::fmt::Write as _;
+
+use sha2::{Digest, Sha256};
+
 use crate::contact::{ClaimSource, LocationClaim, Place, Whose};
 use crate::geo::area::Shape;
 use crate::geo::point::Point;
-use crate::limits::{CAP_AREAS_MAX, CAP_INFOS_MAX, CAP_VALUE_BYTES_MAX, CLAIM_VERTICES_MAX, SHAPE_RADIUS_CM_MAX, TEXT_BYTES_MAX};
+use crate::limits::{
+    CAP_AREAS_MAX, CAP_INFOS_MAX, CAP_REFERENCES_BYTES_MAX, CAP_REFERENCES_MAX, CAP_VALUE_BYTES_MAX, CLAIM_VERTICES_MAX,
+    IDENTITY_BYTES_MAX, SHAPE_RADIUS_CM_MAX, TEXT_BYTES_MAX,
+};
 use crate::units::{Ppm, Timestamp};
 use crate::wire::notes::{Notes, cut, decimal};
 use crate::wire::xml::{Item, Ns, Xml, XmlError, text_of};
@@ -61,6 +68,22 @@ impl Cap {
         self.msg_type.as_deref().is_some_and(|kind| kind.eq_ignore_ascii_case("cancel"))
     }
 
+    pub fn is_update(&self) -> bool {
+        self.msg_type.as_deref().is_some_and(|kind| kind.eq_ignore_ascii_case("update"))
+    }
+
+    /// The alerts it speaks of, in their order: `sender,identifier,sent` parted by blanks. What is not written so is passed over.
+    pub fn earlier(&self) -> Vec<Earlier<'_>> {
+        let triple = |text| {
+            let (sender, rest) = str::split_once(text, ',')?;
+            let (identifier, sent) = rest.rsplit_once(',')?;
+            let sent = sent.parse::<jiff::Timestamp>().ok()?.as_microsecond();
+            (!identifier.is_empty()).then_some(Earlier { sender, identifier, sent })
+        };
+        let all = self.references.as_deref().unwrap_or_default().split_ascii_whitespace();
+        all.filter_map(triple).take(CAP_REFERENCES_MAX).collect()
+    }
+
     /// Expired alerts are logged and not raised. An expiry that cannot be read has not passed.
     pub fn has_expired(&self, now: Timestamp) -> bool {
         let at = self.expires.as_deref().and_then(|text| text.parse::<jiff::Timestamp>().ok());
@@ -86,6 +109,30 @@ impl Cap {
         let place = Place::Shape(shape.repaired().ok()?);
         Some(LocationClaim { whose: Whose::Incident, place, source: ClaimSource::DeviceFix, age_secs: 0, confidence: Ppm(950_000) })
     }
+}
+
+/// An alert that another speaks of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Earlier<'a> {
+    pub sender: &'a str,
+    pub identifier: &'a str,
+    /// Unix microseconds.
+    pub sent: i64,
+}
+
+/// What the contact of an alert is called: as much of the identifier as there is room for, and a digest of it and its sender.
+pub fn reference_of(sender: &str, identifier: &str) -> Box<str> {
+    let mut digest = Sha256::new();
+    for part in [sender, identifier] {
+        digest.update((part.len() as u64).to_be_bytes());
+        digest.update(part.as_bytes());
+    }
+    let shown: String = identifier.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
+    let mut reference = format!("{}~", cut(&shown, IDENTITY_BYTES_MAX - 17));
+    digest.finalize().iter().take(8).for_each(|byte| {
+        let _ = write!(reference, "{byte:02x}");
+    });
+    reference.into()
 }
 
 /// Reads an alert. `None` when it is none, or breaks before its end.
@@ -199,7 +246,9 @@ fn field(xml: &mut Xml<'_>, cap: &mut Cap, name: &str, infos: usize, notes: &mut
     };
     let text = xml.text()?;
     if slot.is_none() && !text.is_empty() {
-        *slot = Some(cut(&text, CAP_VALUE_BYTES_MAX).into());
+        // A list that is cut in the middle of a name would speak of another alert: its last one is unreadable instead.
+        let bytes_max = if name == "references" { CAP_REFERENCES_BYTES_MAX } else { CAP_VALUE_BYTES_MAX };
+        *slot = Some(cut(&text, bytes_max).into());
     }
     Ok(())
 }
@@ -268,4 +317,29 @@ fn polygon(text: &str, notes: &mut Notes) -> Vec<[f64; 2]> {
         ring.clear();
     }
     ring
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_alerts_that_one_speaks_of_are_told_apart() {
+        let references = "s@x,a,2026-01-01T04:00:00+04:00\n broken ,, s,b,yesterday s@y,c,d,2026-01-01T00:00:01Z";
+        let cap = Cap { references: Some(references.into()), ..Cap::default() };
+        let sent = 1_767_225_600_000_000;
+        let expected =
+            [Earlier { sender: "s@x", identifier: "a", sent }, Earlier { sender: "s@y", identifier: "c,d", sent: sent + 1_000_000 }];
+        assert_eq!(cap.earlier(), expected);
+    }
+
+    #[test]
+    fn the_name_of_an_alert_is_of_its_sender_and_identifier_and_has_room() {
+        let long = "é".repeat(200);
+        let names = [("s", "a"), ("sa", ""), ("", "sa"), ("t", "a"), ("s", &long), ("s", "a\r\nb")].map(|(s, i)| reference_of(s, i));
+        for (at, name) in names.iter().enumerate() {
+            assert!(name.len() <= IDENTITY_BYTES_MAX && !name.contains('\n') && !names[..at].contains(name), "{name}");
+        }
+        assert!(names[0].starts_with("a~"));
+    }
 }

@@ -6,10 +6,21 @@
 //! # Source
 //! RFC 5985 (HELD), RFC 6753 (dereference).
 
-use crate::limits::{CIVIC_VALUE_BYTES_MAX, GEOLOCATIONS_MAX};
+use crate::limits::{GEOLOCATIONS_MAX, REFERENCE_URI_BYTES_MAX};
 use crate::wire::notes::{Notes, cut};
 use crate::wire::pidf_lo::{self, PidfLo};
 use crate::wire::xml::{Item, Ns, Xml, XmlError, text_of};
+
+/// The type of questions and answers.
+pub const MEDIA_TYPE: &str = "application/held+xml";
+
+/// The question to a reference: where is whoever this names, for the routing of an emergency call.
+///
+/// # Source
+/// RFC 6753, 3; RFC 5985, 6.1 (`emergencyRouting`), 6.2.
+pub const REQUEST: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\
+    <locationRequest xmlns=\"urn:ietf:params:xml:ns:geopriv:held\" responseTime=\"emergencyRouting\">\
+    <locationType exact=\"false\">geodetic civic</locationType></locationRequest>";
 
 /// What a location server said, or was asked.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -55,8 +66,10 @@ fn document(xml: &mut Xml<'_>, notes: &mut Notes) -> Result<Held, XmlError> {
                     }
                 } else if tag.is(Ns::Held, "locationURI") {
                     let uri = xml.text()?;
-                    if held.refs.len() < GEOLOCATIONS_MAX {
-                        held.refs.push(cut(&uri, CIVIC_VALUE_BYTES_MAX).into());
+                    if uri.len() > REFERENCE_URI_BYTES_MAX {
+                        notes.note("reference_too_long");
+                    } else if held.refs.len() < GEOLOCATIONS_MAX {
+                        held.refs.push((*uri).into());
                     }
                 } else if !(tag.within(Ns::Held) && matches!(tag.local(), "locationResponse" | "locationUriSet")) {
                     xml.skip()?;

@@ -3,6 +3,7 @@
 //! | request | who | body | answers |
 //! | --- | --- | --- | --- |
 //! | `POST /v1/contacts` | gateway | [`contact_json`](super::contact_json) | 201 or 202 [`ContactAnswer`] |
+//! | `POST /v1/calls/{call-id}/legs` | gateway | [`LegSaid`] | 202 |
 //! | `POST /v1/tables` | ops | a compiled table set | 200 [`Published`] |
 //! | `POST /v1/dispatchers/{id}/state` | ops | [`StateAsked`] | 200 [`StateSet`] |
 //!
@@ -11,6 +12,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::decision_json::DecisionJson;
+use super::dialog_info::{Leg, State};
 use crate::deliver::Target;
 use crate::units::ContactId;
 
@@ -49,6 +51,43 @@ impl<'d> ContactAnswer<'d> {
             targets: targets.iter().map(target).collect(),
             decision,
         }
+    }
+}
+
+/// What became of a leg of a call that the SIP door answered.
+///
+/// # Source
+/// The words are those of RFC 4235.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LegSaid {
+    /// The From tag of the call.
+    pub from_tag: String,
+    /// `trying`, `proceeding`, `early`, `confirmed` or `terminated`.
+    pub state: String,
+    /// Why it ended: `cancelled`, `rejected`, `local-bye`, `remote-bye`, `error`, `timeout` or `replaced`.
+    pub event: Option<String>,
+    /// The status of the answer that ended it.
+    pub code: Option<u16>,
+    /// Where the leg leads: an address that the call was told.
+    pub target: Option<String>,
+}
+
+impl LegSaid {
+    /// # Errors
+    /// A state that there is not.
+    pub fn leg(self, call_id: &str) -> Result<Leg, String> {
+        let state = State::from_word(&self.state)
+            .ok_or_else(|| format!("{:?} is no state: trying, proceeding, early, confirmed or terminated", self.state))?;
+        Ok(Leg {
+            call_id: call_id.into(),
+            caller_tag: Some(self.from_tag.into()),
+            callee_tag: None,
+            state,
+            event: self.event.map(Into::into),
+            code: self.code,
+            callee: self.target.into_iter().map(Into::into).collect(),
+        })
     }
 }
 

@@ -7,7 +7,8 @@
 //! - [`reading`]: the messages of telephony, each read into one [`reading::Reading`] and from there into a `Contact`. Formats: [`sip`]
 //!   (with [`call`], [`uri`], [`access`], [`passport`], [`multipart`]), [`pidf_lo`], [`lost`], [`held`], [`aml`], [`msd`], [`cap`];
 //!   [`stated`] and [`xml`] are what the XML formats share, [`reading_json`] is what `najda read` prints.
-//! - [`sip_stream`], [`sip_answer`], [`lost_answer`]: what the doors of SIP and LoST need beside the reading of a message.
+//! - [`sip_stream`], [`sip_answer`], [`ecall`], [`dialog_info`], [`lost_answer`]: what doors need beside the
+//!   reading of a contact.
 //!
 //! **Invariant:** domain types derive no format. A layout names every field and its type, so a field added to the domain does not
 //! compile until somebody decides what it is on the wire.
@@ -23,6 +24,8 @@ pub mod access;
 pub mod aml;
 pub mod call;
 pub mod cap;
+pub mod dialog_info;
+pub mod ecall;
 pub mod envelope;
 pub mod held;
 pub mod lost;

@@ -109,6 +109,8 @@ pub struct Reading {
     /// A dispatcher calls back (RFC 7090).
     pub callback: bool,
     pub in_dialog: bool,
+    /// It is of the dialog event package (RFC 4235).
+    pub reports_dialogs: bool,
     pub policy: Option<&'static str>,
     pub access: Access,
     pub history: Vec<Box<str>>,
@@ -149,6 +151,7 @@ impl Reading {
             test_call: false,
             callback: false,
             in_dialog: false,
+            reports_dialogs: false,
             policy: None,
             access: Access::default(),
             history: Vec::new(),
@@ -268,7 +271,8 @@ pub(crate) fn take_cap(reading: &mut Reading, cap: Cap, now: Timestamp) {
     }
     if cap.is_receipt() {
         reading.outcome = dropped("cap_receipt", 200);
-    } else if cap.has_expired(now) {
+    // What is taken back stays so, however late that is heard.
+    } else if cap.has_expired(now) && !cap.is_cancel() {
         reading.notes.note("cap_expired");
         reading.outcome = dropped("cap_expired", 200);
     }
@@ -399,6 +403,19 @@ impl Reading {
         Some(contact)
     }
 
+    /// The place that a location server answered with.
+    pub fn place_by_reference(&self, received: Timestamp) -> Option<LocationClaim> {
+        let stated = self.stated.as_ref()?;
+        Some(stated.claim(Whose::Caller, ClaimSource::ByReference, self.place_age_secs(received)))
+    }
+
+    fn place_age_secs(&self, received: Timestamp) -> u32 {
+        let found = self.pidf_timestamp.as_deref().and_then(|text| text.parse::<jiff::Timestamp>().ok());
+        let found = found.and_then(|at| u64::try_from(at.as_microsecond()).ok());
+        let age_micros = found.map_or(0, |micros| received.micros_since(Timestamp::from_micros(micros)));
+        u32::try_from(age_micros / 1_000_000).unwrap_or(u32::MAX)
+    }
+
     fn door(&self) -> Door {
         let ecall =
             self.msd.is_some() || self.service_urn().is_some_and(|urn| matches!(urn.kind, UrnKind::ECallAutomatic | UrnKind::ECallManual));
@@ -422,10 +439,7 @@ impl Reading {
             // Beside a car's own position a wide document is the network's estimate.
             let estimate = by_cell || self.from_msd;
             let source = if estimate { ClaimSource::ServingCell } else { ClaimSource::DeviceFix };
-            let found = self.pidf_timestamp.as_deref().and_then(|text| text.parse::<jiff::Timestamp>().ok());
-            let found = found.and_then(|at| u64::try_from(at.as_microsecond()).ok());
-            let age_micros = found.map_or(0, |micros| received.micros_since(Timestamp::from_micros(micros)));
-            claims.push(stated.claim(whose, source, u32::try_from(age_micros / 1_000_000).unwrap_or(u32::MAX)));
+            claims.push(stated.claim(whose, source, self.place_age_secs(received)));
         }
         // An untrusted position is better than none, and worse than the mast.
         let worth = |msd: &&Msd| msd.trusted || (self.stated.is_none() && self.access.best_cell().is_none());

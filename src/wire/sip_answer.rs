@@ -13,6 +13,7 @@ use core::net::{IpAddr, SocketAddr};
 use crate::decision::DecisionRecord;
 use crate::deliver::Target;
 use crate::limits::{HISTORY_MAX, SIP_WARNING_BYTES_MAX};
+use crate::wire::ecall::acknowledgement;
 use crate::wire::notes::cut;
 use crate::wire::sip::Request;
 use crate::wire::uri::{address, parameter, values};
@@ -32,7 +33,7 @@ pub struct Answer<'a> {
 }
 
 impl Answer<'_> {
-    /// The whole answer. `more` holds further header lines, each with its end.
+    /// The whole answer. `more` holds further header lines, each with its end. A car that listens hears that its data came.
     pub fn write(&self, more: &str) -> Vec<u8> {
         let mut out = String::with_capacity(1_024 + more.len());
         let _ = write!(out, "SIP/2.0 {} {}\r\n", self.status, phrase(self.status));
@@ -50,7 +51,9 @@ impl Answer<'_> {
         line(&mut out, "Call-ID", request.first("call-id"));
         line(&mut out, "CSeq", request.first("cseq"));
         out.push_str(more);
-        out.push_str("Content-Length: 0\r\n\r\n");
+        let takes_data = matches!(&*request.method, "INFO" | "INVITE" | "MESSAGE") && (200..400).contains(&self.status);
+        let (headers, body) = Some(request).filter(|_| takes_data).and_then(acknowledgement).unwrap_or_default();
+        let _ = write!(out, "{headers}Content-Length: {}\r\n\r\n{body}", body.len());
         out.into_bytes()
     }
 
@@ -224,9 +227,10 @@ pub fn history(request: &Request<'_>) -> String {
 pub const PLACE_UNREADABLE: &str = "Geolocation-Error: 100;code=\"Cannot Process Location\"\r\n";
 
 /// What this door does, in answers to OPTIONS and to methods it does not know.
-pub const ALLOW: &str = "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, MESSAGE, INFO\r\n";
+pub const ALLOW: &str = "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, MESSAGE, INFO, NOTIFY, PUBLISH\r\nAllow-Events: dialog\r\n";
 pub const ACCEPT: &str = "Accept: application/sdp, application/pidf+xml, multipart/mixed, text/plain, \
-    application/EmergencyCallData.eCall.MSD, application/EmergencyCallData.cap+xml\r\n";
+    application/EmergencyCallData.eCall.MSD, application/EmergencyCallData.cap+xml, application/held+xml, \
+    application/dialog-info+xml\r\n";
 pub const SUPPORTED: &str = "Supported: geolocation, histinfo\r\n";
 
 const fn phrase(status: u16) -> &'static str {
@@ -236,6 +240,7 @@ const fn phrase(status: u16) -> &'static str {
         300 => "Multiple Choices",
         302 => "Moved Temporarily",
         400 => "Bad Request",
+        403 => "Forbidden",
         404 => "Not Found",
         405 => "Method Not Allowed",
         413 => "Request Entity Too Large",

@@ -46,6 +46,7 @@ pub enum Ns {
     Civic,
     Confidence,
     DataModel,
+    DialogInfo,
     Geopriv,
     Gml,
     Held,
@@ -62,6 +63,7 @@ impl Ns {
     fn of(uri: &str) -> Self {
         match uri.trim() {
             "urn:ietf:params:xml:ns:pidf" => Self::Pidf,
+            "urn:ietf:params:xml:ns:dialog-info" => Self::DialogInfo,
             "urn:ietf:params:xml:ns:pidf:data-model" => Self::DataModel,
             "urn:ietf:params:xml:ns:pidf:geopriv10" => Self::Geopriv,
             "urn:ietf:params:xml:ns:geopriv:conf" => Self::Confidence,

@@ -24,7 +24,7 @@ fn tables() -> Arc<Tables> {
 }
 
 fn row(csv: &str) -> Row {
-    let header = "place,lat,lon,uncertainty_m,door,dialled,mast,lang,text,area,lead,line,silent_s\n";
+    let header = "place,lat,lon,uncertainty_m,door,dialled,mast,lang,text,area,lead,line,silent_s,late_lat,late_lon\n";
     parse(format!("{header}{csv}\n").as_bytes()).unwrap().remove(0)
 }
 
@@ -46,6 +46,24 @@ fn every_row_of_the_day_reaches_the_room_that_ought_to_answer() {
     assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
     // Only a caller on a line between two emirates may cost a hand-off.
     assert!(told <= 2, "{told} rows are led by another room");
+}
+
+/// Goal: the story is one. Method: what the engine keeps of the contact, once the phone has said where it is, is routed again.
+#[test]
+fn a_phone_of_the_day_finds_out_late_that_it_is_over_a_border() {
+    let tables = tables();
+    let snapshot = Snapshot::of(Arc::clone(&tables));
+    let rows = day().unwrap();
+    let late: Vec<&Row> = rows.iter().filter(|row| row.late_evidence().is_some()).collect();
+    assert!(!late.is_empty());
+    for row in late {
+        let mut contact = Arc::new(row.contact(row.trunk(0), "day"));
+        let before = record(&tables, &route(&snapshot, &contact, NOW));
+        najda::engine::merge_evidence(&mut contact, &row.late_evidence().unwrap());
+        let after = record(&tables, &route(&snapshot, &contact, NOW));
+        assert_eq!((row.verdict(&tables, &before), row.verdict(&tables, &after)), (Verdict::Told, Verdict::Led), "{}", row.place);
+        assert!(before.area != after.area && after.area == row.area, "{}", row.place);
+    }
 }
 
 #[test]
@@ -127,6 +145,8 @@ fn a_demo_of_five_seconds_loses_and_misroutes_nobody() {
     assert_eq!(emirates, 7, "{summary}");
     assert!(summary["by_service"].as_object().unwrap().len() >= 5, "{summary}");
     assert_eq!(summary["duplicates"]["sent"], summary["duplicates"]["merged"], "{summary}");
+    // Whether it moves or is proposed depends on who is quicker, the phone or the first room.
+    assert!(count(&summary["late_fixes"], "reported") > 0, "{summary}");
     assert!(count(&summary["hand_offs"], "today") > 10 * count(&summary["hand_offs"], "najda"), "{summary}");
 }
 

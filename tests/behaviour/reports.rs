@@ -152,3 +152,23 @@ async fn an_alert_is_a_contact_once_and_one_that_is_over_is_none() {
     assert_eq!(cap("no alert".into()).await.0, 400);
     until("the figures tell of one", || running.node.core().figures.load().counters.arrived == 1).await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_update_of_an_alert_is_news_and_a_cancel_is_told_to_whoever_answers_for_it() {
+    use crate::sip::alerts::{CAPITAL, FIRST, NORTH, alert};
+    let running = in_memory().await;
+    let app = running.app();
+    let cap = async |body: String| read(app.post("/cap", "application/cap+xml", body).await.unwrap());
+    let (status, first) = cap(alert("p-1", "Alert", "", CAPITAL, "Smoke")).await;
+    assert_eq!((status, &first["area"]), (201, &"TL-CAP".into()));
+    let (status, update) = cap(alert("p-2", "Update", FIRST, NORTH, "It is the other tower")).await;
+    assert_eq!((status, &update["outcome"], &update["id"]), (202, &"update".into(), &first["id"]));
+    until("it is decided again", || running.node.core().figures.load().counters.redecided == 1).await;
+    let (status, cancel) = cap(alert("p-3", "Cancel", FIRST, CAPITAL, "Dust from works")).await;
+    assert_eq!((status, &cancel["outcome"], &cancel["id"]), (202, &"cancel".into(), &first["id"]));
+    until("nobody had taken it: the centre is called back", || running.node.core().figures.load().counters.callbacks == 1).await;
+    let (status, nothing) = cap(alert("p-4", "Cancel", "", CAPITAL, "")).await;
+    assert!(status == 400 && nothing["remedy"].as_str().unwrap().contains("sender,identifier,sent"), "{nothing}");
+    let counters = running.node.core().figures.load().counters;
+    assert_eq!((counters.arrived, counters.ended, counters.unknown_contact), (1, 0, 0));
+}

@@ -23,7 +23,15 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 pub const WAIT: Duration = Duration::from_secs(30);
-pub const ROLES: [&str; 5] = ["gateway/g1", "gateway/app-1", "load-test/gateway/lt", "console/TL-CAP-POL/1", "ops/sara"];
+pub const ROLES: [&str; 7] = [
+    "gateway/g1",
+    "gateway/app-1",
+    "load-test/gateway/lt",
+    "console/TL-CAP-FIR/1",
+    "console/TL-CAP-POL/1",
+    "console/TL-NOR-POL/1",
+    "ops/sara",
+];
 
 pub fn name(text: &str) -> Name {
     Name::new(text).expect("a name in a test is short and visible")
@@ -55,6 +63,7 @@ impl Set {
 
 /// Where the journal is kept.
 pub enum Keep {
+    By(OpenStore),
     InFiles,
     InMemory(MemoryDisk),
 }
@@ -89,6 +98,7 @@ impl Running {
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let memory = Arc::new(Mutex::new(None));
         let open: OpenStore = match keep {
+            Keep::By(open) => open,
             Keep::InFiles => najda::cli::serve::open_embedded(&state),
             Keep::InMemory(disk) => {
                 let memory = Arc::clone(&memory);

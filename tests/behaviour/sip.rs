@@ -19,6 +19,16 @@ use crate::running::{Keep, Running, Set, WAIT, name, testland, until};
 mod agree;
 #[path = "sip/fate.rs"]
 mod fate;
+#[path = "sip/alerts.rs"]
+pub mod alerts;
+#[path = "sip/full.rs"]
+mod full;
+#[path = "sip/late.rs"]
+mod late;
+#[path = "sip/legs.rs"]
+mod legs;
+#[path = "sip/references.rs"]
+mod references;
 #[path = "sip/shared.rs"]
 mod shared;
 #[path = "sip/streams.rs"]
@@ -218,7 +228,7 @@ async fn a_call_hears_every_target_in_order_with_the_rule_and_its_identifiers() 
     assert!(contact.key.gateway_ref.starts_with("a@gw~"), "a person who has the Call-ID finds the contact");
     // The caller's end of the same identifier.
     let id = contact.id.to_string().replace('-', "");
-    assert!(answer.0.contains(&format!("urn:emergency:uid:callid:{}:", &id[12..])), "{id}: {}", answer.0);
+    assert!(answer.0.contains(&format!("urn:emergency:uid:callid:{}:", &id[16..])), "{id}: {}", answer.0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -62,13 +62,16 @@ places() {
         "$work/uris.tsv" "$work/rooms.tsv" "$work/places.tsv" >>"$3"
 }
 
+# What stands before the program when it is started: a tracer that lets a disk fail, for one.
+engine_under=()
+
 # start_engine TABLES [SERVE-ARGUMENT]...: sets `engine` (process), `sip` and `http` (addresses).
 start_engine() {
     local tables=$1
     shift
     [ -d "$work/certs" ] || "$najda" certs dev --dir "$work/certs" >/dev/null
     rm -f "$work/ready"
-    "$najda" serve --listen 127.0.0.1:0 --sip "${sip_listen:-127.0.0.1:0}" --http 127.0.0.1:0 --certs "$work/certs" --state "$work/state" --tables "$tables" "$@" \
+    "${engine_under[@]}" "$najda" serve --listen 127.0.0.1:0 --sip "${sip_listen:-127.0.0.1:0}" --http 127.0.0.1:0 --certs "$work/certs" --state "$work/state" --tables "$tables" "$@" \
         >"$work/ready" 2>>"$work/engine.log" &
     engine=$!
     started+=("$engine")

@@ -193,6 +193,36 @@ fn with_commas(value: u128) -> String {
     groups.join(",")
 }
 
+/// Every row of the manual's page on messages names what shows it, and what it names is there: tests, files, and the words the page
+/// itself explains.
+pub fn messages(tree: &Tree) -> Vec<Violation> {
+    const PAGE: &str = "src/manual/messages.md";
+    let Some(page) = tree.text(PAGE) else { return Vec::new() };
+    let explained = page.split("\n## ").next().unwrap_or_default();
+    let is_test =
+        |name: &str| tree.rust.iter().any(|file| words(&file.code, name).any(|at| file.code[..at].ends_with("fn ") && file.is_test(at)));
+    let is_there = |name: &str| match name {
+        name if name.ends_with(".rs") => tree.paths().any(|path| path == name || path.ends_with(&format!("/{name}"))),
+        name if name.split('_').count() >= 3 => is_test(name),
+        name => explained.contains(&format!("`{name}`")) || page.contains(&format!("`{name}` is")),
+    };
+    let mut broken = Vec::new();
+    for (index, line) in page.lines().enumerate() {
+        let Some(cells) = line.strip_prefix("| ").and_then(|line| line.strip_suffix('|')) else { continue };
+        let shown = cells.rsplit('|').next().unwrap_or_default().trim();
+        if shown == "test" || shown.starts_with("---") {
+            continue;
+        }
+        if shown.is_empty() {
+            broken.push(Violation::new(PAGE, index + 1, "a row without a test", "name the test that shows it"));
+        }
+        for name in shown.split('`').skip(1).step_by(2).filter(|name| !is_there(name)) {
+            broken.push(Violation::new(PAGE, index + 1, format!("`{name}` shows nothing"), "name a test or a file that there is"));
+        }
+    }
+    broken
+}
+
 /// Every crate of the workspace takes the workspace's lints, and those forbid `unsafe`.
 pub fn lints(tree: &Tree) -> Vec<Violation> {
     let mut broken = Vec::new();
@@ -283,6 +313,18 @@ mod tests {
         fires(limits, &[("src/limits.rs", source), (LIMITS, &page[..page.len() / 2])], &[("src/limits.rs", 4)]);
         fires(limits, &[("src/limits.rs", source), (LIMITS, &page.replace("65,536", "64"))], &[(LIMITS, 1)]);
         fires(limits, &[("src/limits.rs", ""), (LIMITS, "| `GONE` | 1 | x | y |\n| `Name::BYTES_MAX` | 32 |")], &[(LIMITS, 1)]);
+    }
+
+    #[test]
+    fn a_row_about_a_message_whose_test_is_not_there_is_found() {
+        const PAGE: &str = "src/manual/messages.md";
+        let test = ("tests/behaviour/sip.rs", "#[test]\nfn a_call_is_answered() {}\n");
+        let row = |shown: &str| format!("`own` is a folder.\n\n## Calls\n\n| standard | test |\n| --- | --- |\n| RFC 3261 | {shown} |\n");
+        passes(messages, &[test, (PAGE, &row("`a_call_is_answered`, `own`, `sip.rs`, `tests/behaviour/sip.rs`; the same"))]);
+        for shown in ["`a_call_is_lost`", "`lost.rs`", "`theirs`", ""] {
+            fires(messages, &[test, (PAGE, &row(shown))], &[(PAGE, 7)]);
+        }
+        fires(messages, &[("src/sip.rs", "fn a_call_is_answered() {}\n"), (PAGE, &row("`a_call_is_answered`"))], &[(PAGE, 7)]);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use tokio::time::sleep;
 use super::stage::{Dice, Stage};
 use crate::client::GatewayClient;
 use crate::contact::{Contact, ContactKey};
-use crate::deliver::{GatewayHears, HangUp};
+use crate::deliver::{Evidence, GatewayHears, HangUp};
 use crate::edge::tls::Role;
 use crate::units::Name;
 
@@ -23,6 +23,8 @@ const WHOLE_DAY_WITHIN: f64 = 0.8;
 const REPEAT_ONE_IN: u64 = 7;
 /// One in so many has a second caller about the same thing.
 const SECOND_CALLER_ONE_IN: u64 = 5;
+/// How long a phone looks for its place before it reports it; mostly before a person has taken the call.
+const LOOK: Duration = Duration::from_millis(100);
 /// How long a caller who says nothing stays on the line.
 const SILENT: Duration = Duration::from_millis(1_500);
 
@@ -116,6 +118,9 @@ impl Gateways {
             self.stage.score().repeated(n);
             send(client, &contact).await;
         }
+        if let Some(evidence) = script.late_evidence() {
+            tokio::spawn(look(Arc::clone(&self.stage), client.clone(), (n, contact.key.clone()), evidence));
+        }
         if script.is_wordless_voice() {
             tokio::spawn(hang_up(client.clone(), contact.key.clone()));
         }
@@ -134,6 +139,13 @@ impl Gateways {
 async fn send(client: &GatewayClient, contact: &Arc<Contact>) {
     // It fails only after `close`, when nobody plays any more.
     let _ = client.send(Arc::clone(contact)).await;
+}
+
+/// The phone has found out where it is.
+async fn look(stage: Arc<Stage>, client: GatewayClient, (n, key): (usize, ContactKey), evidence: Evidence) {
+    sleep(LOOK).await;
+    stage.score().looked(n);
+    let _ = client.evidence(key, evidence).await;
 }
 
 async fn hang_up(client: GatewayClient, key: ContactKey) {
@@ -173,7 +185,14 @@ async fn listen(stage: Arc<Stage>, client: GatewayClient, mut hears: mpsc::Recei
                 }
             }
             GatewayHears::Refused { gateway_ref, why } => stage.score().say(format!("the engine refused {gateway_ref}: {why:?}")),
-            GatewayHears::Moved { .. } | GatewayHears::Overdue { .. } => {}
+            GatewayHears::Moved { key, dispatcher, .. } => {
+                let Some(n) = stage.number_of(&key) else { continue };
+                let row = stage.score().contacts.get(n).map(|seen| seen.row);
+                let Some(script) = row.and_then(|row| stage.rows.get(row)) else { continue };
+                let expected = script.expected(&stage.tables).map(|room| stage.tables.dispatcher_id(room));
+                stage.score().moved(n, &script.place, dispatcher, expected == Some(dispatcher));
+            }
+            GatewayHears::Overdue { .. } => {}
         }
     }
 }

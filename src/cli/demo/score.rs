@@ -40,6 +40,10 @@ pub struct Seen {
     pub ended: Option<Ending>,
     /// Times it was sent again under the same key.
     pub repeats: u32,
+    /// Its phone has reported where it is, during the call.
+    pub is_late: bool,
+    /// That moved it to the right room before anyone had taken it.
+    pub is_moved: bool,
     /// Under which ids consoles see it. One, unless the engine died before the journal held it.
     ids: BTreeSet<ContactId>,
 }
@@ -131,6 +135,8 @@ impl Score {
             responsible: Vec::new(),
             ended: None,
             repeats: 0,
+            is_late: false,
+            is_moved: false,
             ids: BTreeSet::new(),
         });
         self.hand_offs.today += u64::from(hand_offs_today);
@@ -170,6 +176,29 @@ impl Score {
         let before = seen.verdict;
         seen.verdict = if before == Some(Verdict::Wrong) { before } else { Some(verdict) };
         self.hand_offs.najda = self.hand_offs.najda + needed(seen.verdict) - needed(before);
+    }
+
+    /// Its phone reports where it is.
+    pub fn looked(&mut self, n: usize) {
+        if let Some(seen) = self.contacts.get_mut(n) {
+            seen.is_late = true;
+        }
+    }
+
+    /// Nobody had taken it, and the voice goes to another room now. After a late fix, to the right one: no person hands that call over.
+    pub fn moved(&mut self, n: usize, place: &str, to: DispatcherId, is_right: bool) {
+        let Some(seen) = self.contacts.get_mut(n).filter(|seen| seen.is_late && is_right) else { return };
+        if !std::mem::replace(&mut seen.is_moved, true) {
+            let needed = seen.verdict == Some(Verdict::Told);
+            if needed {
+                seen.verdict = Some(Verdict::Led);
+                self.hand_offs.najda -= 1;
+            }
+            seen.lead
+                .into_iter()
+                .for_each(|lead| seen.responsible.iter_mut().filter(|(of, _)| *of == lead).for_each(|(_, room)| *room = to));
+            self.say(format!("{place}: the phone found out where it is, and the call moved to {to} before anyone had taken it"));
+        }
     }
 
     pub fn durable(&mut self, n: usize) {
@@ -358,6 +387,7 @@ impl Score {
             misrouted: count(&|seen| seen.verdict == Some(Verdict::Wrong)),
             duplicates: Duplicates { sent: repeats, merged: repeats - split },
             declined: self.declined,
+            late_fixes: LateFixes { reported: count(&|seen| seen.is_late), moved: count(&|seen| seen.is_moved) },
             accepted_elsewhere: self.overflowed,
             by_service: self.accepted_by.iter().map(|(service, count)| (service.word().to_owned(), *count)).collect(),
             by_emirate,
@@ -404,6 +434,8 @@ pub struct Summary {
     pub misrouted: u64,
     pub duplicates: Duplicates,
     pub declined: u64,
+    /// Phones that found out during the call where they are, and those whose call that moved before anyone had taken it.
+    pub late_fixes: LateFixes,
     /// Accepted by another room than the responsible one: it declined, was slow, or was dark.
     pub accepted_elsewhere: u64,
     /// Acceptances, also by the services that do not lead.
@@ -430,6 +462,13 @@ pub struct Quantiles {
 pub struct Duplicates {
     pub sent: u64,
     pub merged: u64,
+}
+
+/// Fixes that came during the call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct LateFixes {
+    pub reported: u64,
+    pub moved: u64,
 }
 
 /// Calls that reach a room which must hand them to another.
@@ -462,6 +501,11 @@ impl Summary {
                 self.duplicates.sent, self.duplicates.merged, self.declined, self.accepted_elsewhere
             ),
         ];
+        let LateFixes { reported, moved } = self.late_fixes;
+        lines.push(format!(
+            "phones that found out during the call that they are over a border: {reported}, \
+             calls moved before anyone had taken them: {moved}"
+        ));
         if self.engine_restarts > 0 || self.rooms_killed > 0 {
             let recovery: Vec<String> = self.recovery_ms.iter().map(|ms| format!("{ms} ms")).collect();
             let recovery = if recovery.is_empty() { "-".to_owned() } else { recovery.join(", ") };
@@ -547,6 +591,23 @@ mod tests {
         score.decided(b, &decision("DU-POL", "AE-DU"), Verdict::Told);
         let sum = summary(&score);
         assert_eq!((sum.misrouted, sum.hand_offs.najda), (1, 2));
+    }
+
+    #[test]
+    fn a_call_that_its_own_phone_moves_costs_no_hand_off_and_one_that_moves_elsewhere_does() {
+        let mut score = Score::default();
+        for (looks, is_right) in [(true, true), (true, false), (false, true)] {
+            let n = score.sent(0, 1, 0);
+            score.decided(n, &decision("DU-POL", "AE-DU"), Verdict::Told);
+            if looks {
+                score.looked(n);
+            }
+            score.moved(n, "Al Nahda", name("SH-POL"), is_right);
+            score.moved(n, "Al Nahda", name("SH-POL"), is_right);
+        }
+        let sum = summary(&score);
+        assert_eq!((sum.hand_offs.najda, sum.late_fixes), (2, LateFixes { reported: 2, moved: 1 }));
+        assert!(sum.lines().iter().any(|line| line.ends_with(": 2, calls moved before anyone had taken them: 1")));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::contact::{ClaimSource, Contact, ContactKey, Door, LocationClaim, Place, Signal, Whose};
 use crate::decision::{DecisionRecord, DispatcherIndex};
+use crate::deliver::Evidence;
 use crate::geo::area::Shape;
 use crate::geo::point::Point;
 use crate::service::Service;
@@ -15,6 +16,8 @@ use crate::units::{AreaId, ContactId, DispatcherId, Name, Ppm, Timestamp};
 
 /// Confidence of a fix whose phone was silent about it (RFC 7459, 2.2).
 const CONFIDENCE: Ppm = Ppm(950_000);
+/// How well a phone knows where it is once it has looked, in metres.
+const LATE_FIX_M: &str = "12";
 
 /// One caller of the day.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +36,8 @@ pub struct Row {
     pub lead: Service,
     line: Option<Box<str>>,
     silent_secs: Option<u16>,
+    /// What the phone finds out during the call.
+    late: Option<Shape>,
 }
 
 /// The shipped day.
@@ -82,6 +87,7 @@ fn row_of<'a>(cell: impl Fn(&str) -> Option<&'a str>) -> Result<Row> {
         area: name("area")?,
         lead: Service::from_word(lead).with_context(|| format!("{lead:?} is no service"))?,
         line: cell("line").map(Box::from),
+        late: fix_of(cell("late_lat"), cell("late_lon"), Some(LATE_FIX_M))?,
         silent_secs: cell("silent_s").map(str::parse).transpose().context("`silent_s` is seconds")?,
     })
 }
@@ -121,6 +127,13 @@ impl Row {
         contact.signals.extend(self.silent_secs.map(|secs| Signal::Silence { secs }));
         contact.signals.extend(self.words.clone().map(Signal::Words));
         contact
+    }
+
+    /// What the phone reports during the call (advanced mobile location), for those that do.
+    pub fn late_evidence(&self) -> Option<Evidence> {
+        let place = Place::Shape(self.late.clone()?);
+        let claim = LocationClaim { whose: Whose::Caller, place, source: ClaimSource::DeviceFix, age_secs: 0, confidence: CONFIDENCE };
+        Some(Evidence { claims: vec![claim], ..Evidence::default() })
     }
 
     /// The trunk its call comes over. `n` spreads mobile calls over the sites of the networks.

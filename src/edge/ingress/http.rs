@@ -28,6 +28,7 @@
 //! How connections are accepted and served is `edge/listen.rs`'s.
 
 mod contacts;
+mod legs;
 mod lost;
 mod ops;
 mod reports;
@@ -58,9 +59,10 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::alerts::Alerts;
 use super::devices::Devices;
 use super::lines::Lines;
-use super::sip::{NAME_DEFAULT, SipDoor};
+use super::sip::{Legs, NAME_DEFAULT, SipDoor};
 use super::{DoorCounters, count};
 use crate::client::transport::{Identity, IdentityError};
 use crate::edge::listen;
@@ -168,6 +170,8 @@ impl HttpDoor {
             quic: node.doors().shared_counters(),
             sip: sip.map(SipDoor::shared_counters),
             devices: sip.map(SipDoor::devices).unwrap_or_default(),
+            legs: sip.map(SipDoor::legs),
+            alerts: Alerts::default(),
             lines: Lines::new(Arc::clone(node.core()), Arc::clone(&counters), draining.clone()),
             id_key: tls::reset_key(&config.state_folder)?,
             tokens: ArcSwap::from_pointee(tokens),
@@ -219,6 +223,9 @@ struct Hall {
     sip: Option<Arc<DoorCounters>>,
     /// Calls of the SIP door, by device.
     devices: Arc<Devices>,
+    /// Where legs of those calls are reported.
+    legs: Option<Legs>,
+    alerts: Alerts,
     counters: Arc<DoorCounters>,
     config: HttpConfig,
     lines: Lines,
@@ -285,11 +292,13 @@ fn router(hall: Arc<Hall>) -> Router {
         refused(
             StatusCode::NOT_FOUND,
             "there is nothing here",
-            "the paths are /v1/contacts, /aml, /aml/sms, /cap, /lost, /v1/tables, /v1/dispatchers/{id}/state, /metrics, /livez, /readyz",
+            "the paths are /v1/contacts, /v1/calls/{call-id}/legs, /aml, /aml/sms, /cap, /lost, /v1/tables, \
+             /v1/dispatchers/{id}/state, /metrics, /livez, /readyz",
         )
     };
     Router::new()
         .route("/v1/contacts", post(contacts::post_contact))
+        .route("/v1/calls/{id}/legs", post(legs::post_leg))
         .route("/lost", post(lost::post_lost))
         .route("/aml", post(reports::post_aml))
         .route("/aml/sms", post(reports::post_aml_sms))

@@ -4,7 +4,7 @@
 //! what the engine says, and wakes those who wait to hear that the journal holds a contact.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU16, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use dashmap::DashMap;
@@ -180,16 +180,19 @@ impl Drop for Waiting {
 
 // --- the id that knows its content ---
 
-/// The bits of an id below its time.
-const CONTENT_BITS: u128 = (1 << 80) - 1;
+/// The bits of an id below its time and its count.
+const CONTENT_BITS: u128 = (1 << 64) - 1;
+/// Ids made since the start. Twelve bits of it stand in each: the same content sent twice in one millisecond is told apart.
+static MADE: AtomicU16 = AtomicU16::new(0);
 
-/// A UUID version 7 whose random bits are the first of a digest of what was sent.
+/// A UUID version 7 of this moment: a count, and below it the first bits of a digest of what was sent.
 ///
 /// # Source
-/// RFC 9562, 5.7: any bits that make the id unique may stand there. Two contacts of one millisecond with equal bits are one contact.
+/// RFC 9562, 5.7 and 6.2 (a counter after the time). Any bits that make the id unique may stand there.
 pub(super) fn id_with(digest: &[u8], now: Timestamp) -> ContactId {
-    let mut bits = [0; 10];
-    bits.iter_mut().zip(digest).for_each(|(bit, byte)| *bit = *byte);
+    let [high, low] = MADE.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+    let mut bits = [high, low, 0, 0, 0, 0, 0, 0, 0, 0];
+    bits.iter_mut().skip(2).zip(digest).for_each(|(bit, byte)| *bit = *byte);
     ContactId(uuid::Builder::from_unix_timestamp_millis(now.unix_micros / 1_000, &bits).into_uuid().as_u128())
 }
 
@@ -197,7 +200,7 @@ pub(super) const fn is_same(one: ContactId, other: ContactId) -> bool {
     content_bits(one) == content_bits(other)
 }
 
-/// What an id says of its content; the same for every moment it came in.
+/// What an id says of its content; the same whenever it comes.
 pub(super) const fn content_bits(contact: ContactId) -> u128 {
     contact.0 & CONTENT_BITS
 }
@@ -239,5 +242,15 @@ mod tests {
         let waiting = Line::wait(Arc::clone(&line), "a", ContactId(1));
         line.hear(&GatewayHears::Overdue { key: key(), contact: ContactId(1) });
         assert_eq!(waiting.heard(Duration::from_secs(60)).await, None);
+    }
+
+    #[test]
+    fn the_same_content_twice_in_one_moment_is_two_ids_that_know_each_other() {
+        let now = Timestamp::from_micros(1_700_000_000_123_456);
+        let ids: Vec<ContactId> = (0..100).map(|_| id_with(b"fire fire", now)).collect();
+        for (at, id) in ids.iter().enumerate() {
+            assert!(ids.iter().skip(at + 1).all(|other| other != id && is_same(*other, *id)));
+            assert_eq!((id.0 >> 80, uuid::Uuid::from_u128(id.0).get_version_num()), (1_700_000_000_123, 7));
+        }
     }
 }

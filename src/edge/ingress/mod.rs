@@ -3,10 +3,12 @@
 //! A door turns bytes into a [`Contact`], has it decided on the task that received it, answers, and tells the engine: in this order,
 //! so that no queue stands between a caller and the answer.
 
+mod alerts;
 mod devices;
 pub mod http;
 pub(super) mod lines;
 pub mod quic;
+mod references;
 pub mod sip;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -66,6 +68,16 @@ pub struct DoorCounters {
     pub inputs_lost: CachePadded<AtomicU64>,
     /// Inputs that found the engine's queue full and were kept.
     pub resubmitted: CachePadded<AtomicU64>,
+    /// Legs of calls that gateways reported.
+    pub legs_reported: CachePadded<AtomicU64>,
+    /// Places fetched from location servers.
+    pub references_fetched: CachePadded<AtomicU64>,
+    /// Location servers that were asked and gave no place in time.
+    pub references_failed: CachePadded<AtomicU64>,
+    /// References that were not fetched because their server had as many under way as it may.
+    pub references_full: CachePadded<AtomicU64>,
+    /// References to hosts that are not listed.
+    pub references_refused: CachePadded<AtomicU64>,
     /// Connections refused because the sessions are at their bound.
     pub refused_full: CachePadded<AtomicU64>,
     /// Connections whose certificate has no role here.

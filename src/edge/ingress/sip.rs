@@ -11,6 +11,7 @@
 //! | the same INVITE within 32 s, by whatever way | the same answer, and no second contact |
 //! | INVITE of the same call with a higher CSeq | the target told first failed: the next one first, the failed one last |
 //! | MESSAGE, INFO with data | 200 once the journal holds it, 202 when that takes too long |
+//! | NOTIFY, PUBLISH of dialogs | 200 to a gateway we know; the engine hears who answered, which target failed, and that a line broke |
 //! | CANCEL, BYE | 200 when the call is known, 481 when not; the engine hears that the caller is gone |
 //! | OPTIONS | 200; 503 while the engine ends, so that gateways go elsewhere in time |
 //!
@@ -23,13 +24,13 @@
 //!   same contact over two proxies and two transports. Over which gateway it came is its trunk: by address, or by certificate.
 //! - An answer to a datagram goes to the machine that sent it, never to a third.
 //!
-//! Deliberately absent: digest authentication (an emergency call is never challenged), dialogs, forwarding, the dialog event package.
+//! Deliberately absent: digest authentication (an emergency call is never challenged), dialogs, forwarding, subscriptions.
 //!
 //! # Source
 //! RFC 3261, RFC 6881 (emergency best practice), RFC 5626 (keepalives of streams), 3GPP TS 24.229, 5.12.2.
 
 mod answers;
-mod calls;
+pub(in crate::edge::ingress) mod calls;
 mod datagrams;
 mod peers;
 mod streams;
@@ -49,10 +50,15 @@ use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 
 use self::answers::{Answers, Call};
+pub use self::calls::reference_begins;
 pub use self::peers::{PeerError, SipPeer};
+use super::alerts::Alerts;
 use super::devices::Devices;
 use super::lines::{Line, Lines};
+pub use super::references::ReferenceConfig;
+use super::references::References;
 use super::{Core, Decided, DoorCounters, GatewayDesk, count};
+use crate::client::http::HttpError;
 use crate::client::transport::{Identity, IdentityError};
 use crate::decision::DecisionRecord;
 use crate::deliver::{Fact, Target};
@@ -61,11 +67,12 @@ use crate::edge::tls::{self, ResetKeyError};
 use crate::engine::{Input, SessionId};
 use crate::limits::{
     DRAIN_MICROS_MAX, HANDSHAKE_MICROS_MAX, JOURNAL_WAIT_MICROS_MAX, READ_ENTRIES_MAX, RESUBMIT_MICROS, SIP_ANSWER_MICROS, SIP_BACKLOG_MAX,
-    SIP_FACTS_MAX, SIP_SILENT_MICROS_MAX,
+    SIP_FACTS_MAX, SIP_QUEUE_MAX, SIP_SILENT_MICROS_MAX,
 };
 use crate::store::{Partition, Store, StoreError};
 use crate::tables::snapshot::Tables;
 use crate::units::{Name, Timestamp};
+use crate::wire::dialog_info::Leg;
 use crate::wire::frame::decode_fact;
 
 /// The gateway in the keys of this door's contacts. No certificate can have this name.
@@ -122,12 +129,16 @@ pub struct SipConfig {
     /// Who we are in warnings and identifiers: a host name.
     pub name: Box<str>,
     pub peers: Vec<SipPeer>,
+    /// Location servers that may be asked for what a call names; nobody when it lists none.
+    pub references: ReferenceConfig,
     /// Where test calls go; without it they hear 404, as RFC 6881 asks of who has no test service.
     pub test_uri: Option<Box<str>>,
     /// As the engine's: after this long a message is answered 202.
     pub journal_wait: Duration,
     /// Threads that work on datagrams.
     pub workers: usize,
+    /// Datagrams read and not yet worked on.
+    pub queue_max: usize,
     pub handshake_wait: Duration,
     /// How long a stream may say nothing.
     pub silent_wait: Duration,
@@ -141,9 +152,11 @@ impl SipConfig {
             state_folder,
             name: NAME_DEFAULT.into(),
             peers: Vec::new(),
+            references: ReferenceConfig::default(),
             test_uri: None,
             journal_wait: Duration::from_micros(JOURNAL_WAIT_MICROS_MAX),
             workers: std::thread::available_parallelism().map_or(1, usize::from).min(8),
+            queue_max: SIP_QUEUE_MAX,
             handshake_wait: Duration::from_micros(HANDSHAKE_MICROS_MAX),
             silent_wait: Duration::from_micros(SIP_SILENT_MICROS_MAX),
         }
@@ -158,6 +171,8 @@ pub enum SipDoorError {
     Identity(#[from] IdentityError),
     #[error(transparent)]
     Key(#[from] ResetKeyError),
+    #[error("location servers: {0}")]
+    References(HttpError),
     #[error("cannot listen on {}:{addr}: {why}", transport.word())]
     Listen { transport: Transport, addr: SocketAddr, why: io::Error },
     #[error("cannot start a thread: {0}")]
@@ -197,6 +212,7 @@ impl SipDoor {
         let hall = Arc::new(Hall {
             answers: Answers::default(),
             devices: Arc::default(),
+            alerts: Alerts::default(),
             backlog: Arc::new(Backlog {
                 core: Arc::clone(&core),
                 counters: Arc::clone(&counters),
@@ -205,6 +221,7 @@ impl SipDoor {
             }),
             key: tls::reset_key(&config.state_folder)?,
             peers: peers::Peers::new(config.peers.clone()),
+            references: References::new(&config.references, &config.identity, Arc::clone(&counters)).map_err(SipDoorError::References)?,
             runtime: tokio::runtime::Handle::current(),
             stopping: watch::Sender::new(false),
             config,
@@ -258,6 +275,11 @@ impl SipDoor {
         Arc::clone(&self.hall.counters)
     }
 
+    /// The way for gateways that report the legs of their calls by HTTP.
+    pub(super) fn legs(&self) -> Legs {
+        Legs(Arc::clone(&self.hall))
+    }
+
     /// Calls by device, for the door where phones report.
     pub(super) fn devices(&self) -> Arc<Devices> {
         Arc::clone(&self.hall.devices)
@@ -282,6 +304,15 @@ impl SipDoor {
     }
 }
 
+/// Where the legs of this door's calls are reported.
+pub(in crate::edge::ingress) struct Legs(Arc<Hall>);
+
+impl Legs {
+    pub(super) fn report(&self, leg: &Leg) {
+        self.0.leg(leg);
+    }
+}
+
 /// What every thread and stream of the door shares.
 struct Hall {
     core: Arc<NodeCore>,
@@ -291,10 +322,12 @@ struct Hall {
     backlog: Arc<Backlog>,
     desk: GatewayDesk,
     devices: Arc<Devices>,
+    alerts: Alerts,
     key: hmac::Key,
     line: Arc<Line>,
     lines: Lines,
     peers: peers::Peers,
+    references: References,
     runtime: tokio::runtime::Handle,
     draining: watch::Sender<bool>,
     stopping: watch::Sender<bool>,

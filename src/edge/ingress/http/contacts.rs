@@ -4,7 +4,7 @@
 //! and wakes the requests that wait for it.
 //!
 //! The engine tells a repetition by naming the contact that came first. To know that name for a repetition of *this* body, and not
-//! for another contact under the same reference, a contact's id carries in its random bits a keyed digest of what was sent: equal
+//! for another contact under the same reference, a contact's id carries below its time and count a keyed digest of what was sent: equal
 //! bits, equal contact, across restarts too.
 
 use std::sync::Arc;

@@ -27,7 +27,7 @@ use crate::geo::point::BBox;
 use crate::limits::{LOST_EXPIRES_MICROS, SIP_BYTES_MAX};
 use crate::service::{ServiceUrn, UrnKind};
 use crate::tables::snapshot::{Snapshot, Tables};
-use crate::tables::steady::{is_steady, steady_box};
+use crate::tables::steady::{hours_stay, is_steady, steady_box};
 use crate::units::{ContactId, Name, TablesVersion, Timestamp};
 use crate::wire::lost::{self, Lost};
 use crate::wire::lost_answer::{Boundary, Caution, MEDIA_TYPE, Mapping, Reply, box_of, key_of};
@@ -88,7 +88,9 @@ impl Hall {
             return reply.error("notFound", "test calls have no room here");
         };
         let snapshot = self.core.snapshot();
-        let steady = self.asked(&contact, now.plus_micros(LOST_EXPIRES_MICROS)).targets.first() == Some(target);
+        // Decided once more only when hours begin or end before the answer expires.
+        let later = || self.asked(&contact, now.plus_micros(LOST_EXPIRES_MICROS)).targets.first() == Some(target);
+        let steady = hours_stay(&snapshot.tables, now, LOST_EXPIRES_MICROS) || later();
         let is_odd = |code: &str| decided.decision.discrepancies.iter().any(|found| found.as_str() == code);
         let may_keep = steady && !is_odd("overflow_taken");
         let room = snapshot.tables.dispatchers.find(target.dispatcher.as_str()).and_then(|index| snapshot.tables.dispatchers.get(index));

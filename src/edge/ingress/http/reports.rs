@@ -19,15 +19,18 @@ use tokio::sync::SemaphorePermit;
 
 use super::contacts::id_of;
 use super::{Hall, json, read_body, refused};
-use crate::deliver::Evidence;
+use crate::contact::ContactKey;
+use crate::deliver::{Evidence, HangUp};
+use crate::edge::ingress::alerts::About;
 use crate::edge::ingress::count;
 use crate::edge::ingress::lines::insist;
+use crate::edge::ingress::sip::calls::{evidence_of, taken_back};
 use crate::engine::Input;
 use crate::limits::{AML_BYTES_MAX, SIP_BYTES_MAX};
 use crate::units::{ContactId, Name, Timestamp};
 use crate::wire::aml::{Aml, read_form, read_sms};
 use crate::wire::notes::Notes;
-use crate::wire::reading::{self, Kind, Outcome, Receipt, primary_language};
+use crate::wire::reading::{self, Kind, Outcome, Reading, Receipt, primary_language};
 
 /// The line that a text message came from, as its gateway knows it.
 #[derive(Debug, Deserialize)]
@@ -73,6 +76,17 @@ pub(super) async fn post_cap(State(hall): State<Arc<Hall>>, request: Request<Bod
     match (alert.outcome, alert.contact(receipt)) {
         (Outcome::Routed, Some(mut contact)) => {
             contact.load_test = gateway.load_test;
+            match alert.cap.as_ref().map(|cap| hall.alerts.about(gateway.line, cap, now)) {
+                None => {}
+                Some(About::Itself(key)) => contact.key = key,
+                Some(About::Update(key)) => return hall.news(key, evidence_of(contact, true), &alert).await,
+                Some(About::Cancel(key)) => return hall.taken_back(key, gateway.line, &alert).await,
+                Some(About::Nothing) => {
+                    count(&hall.counters.malformed);
+                    let why = "it cancels nothing: `references` names no alert of this sender";
+                    return refused(StatusCode::BAD_REQUEST, why, "write `sender,identifier,sent` of the alert into `references`");
+                }
+            }
             contact.id = id_of(&contact, &hall.id_key, now);
             hall.take(contact, gateway, now, place).await
         }
@@ -96,6 +110,28 @@ impl Hall {
         self.gateway(&parts, place.is_some())?;
         let bytes = read_body(&parts, body, AML_BYTES_MAX, self.config.body_wait).await?;
         Ok((parts, bytes, place))
+    }
+
+    /// An update of an alert: late evidence of its contact, which the journal holds with the decision about it.
+    async fn news(&self, key: ContactKey, evidence: Evidence, alert: &Reading) -> Response {
+        let answer = object!({ "outcome": "update", "id": &*key.gateway_ref, "discrepancies": alert.notes.codes() });
+        insist(&self.core, Input::Evidence { session: None, key, evidence }).await;
+        json(StatusCode::ACCEPTED, &answer)
+    }
+
+    /// An alert that is cancelled: its contact stays, its holders hear that the sender is gone, and whoever leads calls back when nobody
+    /// had taken it.
+    async fn taken_back(&self, key: ContactKey, line: Name, alert: &Reading) -> Response {
+        let answer = object!({ "outcome": "cancel", "id": &*key.gateway_ref, "discrepancies": alert.notes.codes() });
+        insist(&self.core, Input::Evidence { session: None, key: key.clone(), evidence: taken_back(alert) }).await;
+        let Some(line) = self.lines.line(line) else {
+            return refused(StatusCode::SERVICE_UNAVAILABLE, "no session is free", "send the cancel again in a second");
+        };
+        line.opened().await;
+        if let Some(session) = line.session() {
+            insist(&self.core, Input::HungUp { session, key, why: HangUp::Caller }).await;
+        }
+        json(StatusCode::ACCEPTED, &answer)
     }
 
     /// Tells the engine what a phone said. The answer is for the log of whoever passes it on.

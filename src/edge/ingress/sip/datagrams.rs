@@ -13,7 +13,6 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 use super::Hall;
 use super::calls::{Reply, What};
 use crate::edge::ingress::count;
-use crate::limits::SIP_QUEUE_MAX;
 
 /// How often the receiver looks whether it should end.
 const LOOK: Duration = Duration::from_millis(50);
@@ -31,7 +30,7 @@ struct Datagram {
 pub(super) fn start(socket: &Arc<UdpSocket>, hall: &Arc<Hall>) -> io::Result<Vec<JoinHandle<()>>> {
     socket.set_read_timeout(Some(LOOK))?;
     socket.set_write_timeout(Some(SEND_WAIT))?;
-    let (put, take) = bounded(SIP_QUEUE_MAX);
+    let (put, take) = bounded(hall.config.queue_max.max(1));
     let spawn = |name: String, work: Box<dyn FnOnce() + Send>| std::thread::Builder::new().name(name).spawn(work);
     let mut threads = Vec::new();
     for number in 0..hall.config.workers.max(1) {

@@ -52,7 +52,7 @@ use crate::journal::chain::{Anchor, Verified};
 use crate::journal::projection::{ContactRow, Query};
 use crate::limits::{LOG_BYTES_AHEAD, SEGMENT_BYTES_MAX, STORE_BACKLOG_BYTES_MAX, STORE_BACKLOG_ENTRIES_MAX};
 use crate::store::{Batch, BlobName, Checkpoint, Claim, Epoch, Health, Listener, Page, Partition, Rejected, Removable, Store, StoreError};
-use crate::units::Timestamp;
+use crate::units::{ContactId, Timestamp};
 
 /// How long a claim waits for the disk.
 const CLAIM_WAIT: Duration = Duration::from_secs(10);
@@ -294,6 +294,14 @@ impl JournalReader {
     /// As [`EmbeddedStore::find`].
     pub fn find(&self, query: &Query) -> Result<Vec<ContactRow>, StoreError> {
         find(self.archive.folder(), query)
+    }
+
+    /// Where a contact's life begins: its partition, and the number of its first entry. `None` when the searchable rows know none.
+    ///
+    /// # Errors
+    /// As [`Self::find`].
+    pub fn arrival_of(&self, contact: ContactId) -> Result<Option<(Partition, u64)>, StoreError> {
+        projection::arrival_of(self.archive.folder(), contact)
     }
 
     /// The sequence number of a partition's newest entry; 0 when it holds none.

@@ -345,6 +345,18 @@ pub(super) fn find(folder: &Path, query: &Query) -> Result<Vec<ContactRow>, Stor
     find().map_err(|error| Fault::of("search the journal", &error).into_error())
 }
 
+/// The partition and number of the entry with which a contact arrived.
+pub(super) fn arrival_of(folder: &Path, contact: ContactId) -> Result<Option<(Partition, u64)>, StoreError> {
+    let find = || -> rusqlite::Result<Option<(u16, i64)>> {
+        let conn = Connection::open_with_flags(path_of(folder), OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+        conn.busy_timeout(REST)?;
+        let sql = "SELECT partition, seq FROM contacts WHERE contact = ?";
+        conn.query_row(sql, [key(contact)], |row| Ok((row.get(0)?, row.get(1)?))).optional()
+    };
+    let found = find().map_err(|error| Fault::of("search the journal", &error).into_error())?;
+    Ok(found.and_then(|(partition, seq)| Some((Partition::new(partition)?, seq.cast_unsigned()))))
+}
+
 fn statement(query: &Query) -> (String, Vec<Value>) {
     let mut parts: Vec<&str> = Vec::new();
     let mut values: Vec<Value> = Vec::new();
@@ -365,6 +377,11 @@ fn statement(query: &Query) -> (String, Vec<Value>) {
     let (from, until) = if query.service.is_some() { ("s.received >= ?", "s.received < ?") } else { ("c.received >= ?", "c.received < ?") };
     with(from, query.from.map(time));
     with(until, query.until.map(time));
+    if let Some((whole, begin)) = &query.call {
+        parts.push("(c.gateway_ref = ? OR c.gateway_ref >= ? AND c.gateway_ref < ?)");
+        // What goes on after the beginning is hexadecimal digits, which stand below this.
+        values.extend([whole.to_string(), begin.to_string(), format!("{begin}g")].map(Value::from));
+    }
     let most = if query.row_count_max == 0 { QUERY_ROWS_MAX } else { query.row_count_max.min(QUERY_ROWS_MAX) };
     let table = if query.service.is_some() { "services s JOIN contacts c ON c.contact = s.contact" } else { "contacts c" };
     let filter = if parts.is_empty() { String::new() } else { format!("WHERE {}", parts.join(" AND ")) };
