@@ -35,6 +35,9 @@ fn page(web: &Path, out: &Path) -> PathBuf {
     collect(&web.join("src"), &["ts", "css", "html", "svg", "json"], &mut sources);
     let (dist, print) = (web.join("dist"), format!("{:016x}", print_of(&sources)));
     let stamp = dist.join("made-from.txt");
+    // Two builds at once (another profile, an editor's check) would tread on each other's node_modules.
+    let lock = fs::File::create(web.join(".building")).ok();
+    let _held = lock.as_ref().map(fs::File::lock);
     if fs::read_to_string(&stamp).is_ok_and(|made_from| made_from == print) {
         return dist;
     }
