@@ -35,6 +35,9 @@ fn page(web: &Path, out: &Path) -> PathBuf {
     collect(&web.join("src"), &["ts", "css", "html", "svg", "json"], &mut sources);
     let (dist, print) = (web.join("dist"), format!("{:016x}", print_of(&sources)));
     let stamp = dist.join("made-from.txt");
+    // Two builds at once (another profile, an editor's check) would tread on each other's node_modules.
+    let lock = fs::File::create(web.join(".building")).ok();
+    let _held = lock.as_ref().map(fs::File::lock);
     if fs::read_to_string(&stamp).is_ok_and(|made_from| made_from == print) {
         return dist;
     }
@@ -65,7 +68,8 @@ fn page(web: &Path, out: &Path) -> PathBuf {
 }
 
 const NO_PAGE: &str = "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>Najda</title><h1>This build has no web console</h1>\
-    <p>It was built on a machine without Node. Install Node with npm and build again, or answer at <code>najda console</code>.</p></html>\n";
+    <p>It was built on a machine without Node. Install Node with npm and build again, or answer at
+    <code>najda console</code>.</p></html>\n";
 
 fn tail(first: &[u8], second: &[u8]) -> String {
     let text = if first.is_empty() { second } else { first };

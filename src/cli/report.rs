@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::journal::{count_of, open, time};
@@ -16,7 +17,7 @@ use super::print_all;
 use super::progress::with_bar;
 use crate::edge::store::embedded::JournalReader;
 use crate::edge::tables::load_or_shipped;
-use crate::journal::report::{ANSWER_MICROS, HAND_OVER_MICROS, Report, Reporter, Row};
+use crate::journal::report::{ANSWER_MICROS, HAND_OVER_MICROS, Report, Reporter, RoomReport, Times};
 use crate::limits::READ_ENTRIES_MAX;
 use crate::service::Service;
 use crate::store::BlobName;
@@ -76,6 +77,25 @@ struct Counted {
     until: Option<Timestamp>,
     /// Entries that could not be read.
     unreadable: u64,
+}
+
+/// A row of the report as a table.
+#[derive(Clone, Debug, Serialize)]
+struct Row {
+    room: String,
+    own: u64,
+    taken: u64,
+    for_others: u64,
+    declined: u64,
+    handed_over: u64,
+    take_p50_s: Option<f64>,
+    take_p95_s: Option<f64>,
+    within_15_s: Option<f64>,
+    /// In seconds, as the tables say; and the share that kept it.
+    promise_s: Option<u64>,
+    within_promise: Option<f64>,
+    accept_p95_s: Option<f64>,
+    within_45_s: Option<f64>,
 }
 
 /// # Errors
@@ -144,8 +164,31 @@ fn count(reader: &JournalReader, since: Option<Timestamp>, until: Option<Timesta
         let row = tables.dispatchers.find(room.as_str()).and_then(|index| tables.dispatchers.get(index));
         row.map(|row| row.take_micros_max)
     };
-    let rows = report.rows(&promise);
+    let rows = rows_of(&report, &promise);
     Ok(Counted { report, rows, tables, on_another_number, since, until, unreadable })
+}
+
+/// A row for each room; `promise` says in how many microseconds a room promises to take.
+fn rows_of(report: &Report, promise: &dyn Fn(DispatcherId) -> Option<u64>) -> Vec<Row> {
+    let row = |(id, room): (&DispatcherId, &RoomReport)| {
+        let promised = promise(*id);
+        Row {
+            room: id.to_string(),
+            own: room.own,
+            taken: room.taken,
+            for_others: room.for_others,
+            declined: room.declined,
+            handed_over: room.handed_over,
+            take_p50_s: room.to_take.seconds(0.5),
+            take_p95_s: room.to_take.seconds(0.95),
+            within_15_s: room.to_take.within(ANSWER_MICROS),
+            promise_s: promised.map(|micros| micros / 1_000_000),
+            within_promise: promised.and_then(|micros| room.to_take.within(micros)),
+            accept_p95_s: room.to_accept.seconds(0.95),
+            within_45_s: room.to_accept.within(HAND_OVER_MICROS),
+        }
+    };
+    report.rooms.iter().map(row).collect()
 }
 
 // --- forms ---
@@ -222,7 +265,10 @@ fn csv_of(counted: &Counted) -> Result<String> {
 
 fn json_of(counted: &Counted) -> Value {
     let report = &counted.report;
-    let times = |times: &crate::journal::report::Times, bound: u64| json!({ "count": times.count(), "p50_s": times.seconds(0.5), "p95_s": times.seconds(0.95), "within": times.within(bound) });
+    let times = |times: &Times, bound: u64| {
+        let (p50, p95) = (times.seconds(0.5), times.seconds(0.95));
+        json!({ "count": times.count(), "p50_s": p50, "p95_s": p95, "within": times.within(bound) })
+    };
     let by_service: serde_json::Map<String, Value> =
         report.by_service.iter().map(|(service, count)| (Service::word(*service).to_owned(), (*count).into())).collect();
     json!({

@@ -19,11 +19,10 @@
 //! - The same inputs with the same times give the same outputs.
 //!
 //! # The files
-//! `arrive` a contact comes; `offer` who is asked, in turn; `ladder` when nobody answers; `console` what people do; `gateway` what
-//! gateways say and are told; `callback` callers who are gone; `repeat` callers who call again;
-//! `joint` what people do together: notes, incidents, services added, shares handed over; `promise` what the disk allows; `heal` what it lost; `tick` what time brings; `recover` the journal read back. `life` is
-//! one contact, `floor` is who
-//! is there, `known` what is remembered, `audit` counts everything anew.
+//! `arrive` a contact comes; `offer` who is asked, in turn; `ladder` when nobody answers; `console` what people do; `joint` what they do
+//! together: notes, incidents, services added, shares handed over; `gateway` what gateways say and are told; `callback` callers who are
+//! gone; `repeat` callers who call again; `promise` what the disk allows; `heal` what it lost; `tick` what time brings; `recover` the
+//! journal read back. `life` is one contact, `floor` is who is there, `known` what is remembered, `audit` counts everything anew.
 
 mod arrive;
 mod audit;

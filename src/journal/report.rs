@@ -9,7 +9,6 @@
 use std::collections::BTreeMap;
 
 use hdrhistogram::Histogram;
-use serde::Serialize;
 
 use crate::contact::{Contact, Signal};
 use crate::decision::DecisionRecord;
@@ -257,54 +256,12 @@ fn taken(report: &mut Report, open: &mut Open, service: Service, seat: &Seat, at
     }
 }
 
-/// A row of the report as a table.
-#[derive(Clone, Debug, Serialize)]
-pub struct Row {
-    pub room: String,
-    pub own: u64,
-    pub taken: u64,
-    pub for_others: u64,
-    pub declined: u64,
-    pub handed_over: u64,
-    pub take_p50_s: Option<f64>,
-    pub take_p95_s: Option<f64>,
-    pub within_15_s: Option<f64>,
-    /// In seconds, as the tables say; and the share that kept it.
-    pub promise_s: Option<u64>,
-    pub within_promise: Option<f64>,
-    pub accept_p95_s: Option<f64>,
-    pub within_45_s: Option<f64>,
-}
-
 impl Report {
     /// Contacts that came on the number of a service other than the one that leads: the old way, each was handed on by a person.
     /// `service_of` says for which service a number is known.
     pub fn on_another_number(&self, service_of: &dyn Fn(&str) -> Option<Service>) -> u64 {
         let others = self.by_number.iter().filter(|((digits, lead), _)| service_of(digits).is_some_and(|service| Some(service) != *lead));
         others.map(|(_, count)| count).sum()
-    }
-
-    /// A row for each room; `promise` says in how many microseconds a room promises to take.
-    pub fn rows(&self, promise: &dyn Fn(DispatcherId) -> Option<u64>) -> Vec<Row> {
-        let row = |(id, room): (&DispatcherId, &RoomReport)| {
-            let promised = promise(*id);
-            Row {
-                room: id.to_string(),
-                own: room.own,
-                taken: room.taken,
-                for_others: room.for_others,
-                declined: room.declined,
-                handed_over: room.handed_over,
-                take_p50_s: room.to_take.seconds(0.5),
-                take_p95_s: room.to_take.seconds(0.95),
-                within_15_s: room.to_take.within(ANSWER_MICROS),
-                promise_s: promised.map(|micros| micros / 1_000_000),
-                within_promise: promised.and_then(|micros| room.to_take.within(micros)),
-                accept_p95_s: room.to_accept.seconds(0.95),
-                within_45_s: room.to_accept.within(HAND_OVER_MICROS),
-            }
-        };
-        self.rooms.iter().map(row).collect()
     }
 }
 
@@ -368,10 +325,13 @@ mod tests {
         let number = |digits: &str| (digits == "998").then_some(Service::Ambulance);
         assert_eq!((report.contacts, report.to_take.count(), report.hand_offs, report.on_another_number(&number)), (2, 1, 1, 1));
         assert!((report.to_take.seconds(0.5).unwrap() - 10.0).abs() < 0.1);
-        let rows = report.rows(&|room| (room == name("DU-POL")).then_some(5_000_000));
-        let of = |room: &str| rows.iter().find(|row| row.room == room).unwrap();
-        assert_eq!((of("SH-AMB").for_others, of("DU-POL").taken, of("SH-POL").take_p50_s), (1, 1, None), "only the first take has a time");
-        assert_eq!((of("DU-POL").within_15_s, of("DU-POL").within_promise, of("DU-POL").promise_s), (Some(1.0), Some(0.0), Some(5)));
+        let of = |room: &str| &report.rooms[&name(room)];
+        assert_eq!(
+            (of("SH-AMB").for_others, of("DU-POL").taken, of("SH-POL").to_take.seconds(0.5)),
+            (1, 1, None),
+            "only the first take has a time"
+        );
+        assert_eq!((of("DU-POL").to_take.within(ANSWER_MICROS), of("DU-POL").to_take.within(5_000_000)), (Some(1.0), Some(0.0)));
         assert_eq!(report.by_hour.values().sum::<u64>(), 2);
     }
 

@@ -186,7 +186,8 @@ fn hears_json(hears: &ConsoleHears, tables: &Tables, now: Timestamp) -> Value {
         ConsoleHears::CaughtUp => json!({ "t": "caught_up" }),
         ConsoleHears::Noted { contact, note } => json!({ "t": "noted", "contact": contact.to_string(), "note": note_json(note) }),
         ConsoleHears::Related { contact, candidates } => {
-            json!({ "t": "related", "contact": contact.to_string(), "candidates": candidates.iter().map(candidate_json).collect::<Vec<_>>() })
+            let candidates: Vec<Value> = candidates.iter().map(candidate_json).collect();
+            json!({ "t": "related", "contact": contact.to_string(), "candidates": candidates })
         }
         ConsoleHears::Joined { contact, incident, contacts, by } => json!({
             "t": "joined",

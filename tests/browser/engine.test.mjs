@@ -15,7 +15,7 @@ async function sit(t, engine, seat, options = {}) {
 }
 
 /** A crash on the line between Dubai and Sharjah: police and ambulance are needed, and Sharjah's police may be the right one. */
-const CRASH = { lat: 25.2977, lon: 55.3743, 'uncertainty-m': 450, text: 'two cars crashed and people are injured and bleeding', dialled: '999', lang: 'en' };
+const CRASH = { lat: 25.292, lon: 55.3743, 'uncertainty-m': 600, text: 'two cars crashed and people are injured and bleeding', dialled: '999', lang: 'en' };
 
 const row = (page, words) => page.locator('.row').filter({ hasText: words });
 const inGroup = (page, words, group) => page.locator(`.group.${group} .row`).filter({ hasText: words }).first().waitFor();
@@ -52,7 +52,7 @@ test('two services and a neighbour: take, accept, add a service, note, join, spl
   await police.keyboard.press('Enter');
   for (const page of [police, ambulance, fire]) await page.locator('.about.notes').getByText('use the service road').waitFor();
   // Somebody else calls about it: proposed, joined by a person, split again.
-  await engine.send({ id: 'crash-2', line: '+971500000102', ...CRASH, lat: 25.2979, text: 'an accident near the mall, two cars crashed, people injured' });
+  await engine.send({ id: 'crash-2', line: '+971500000102', ...CRASH, lat: 25.2922, text: 'an accident near the mall, cars crashed, people injured and bleeding' });
   const second = 'near the mall';
   await inGroup(police, second, 'waiting');
   await choose(police, second);
@@ -88,13 +88,13 @@ test('two services and a neighbour: take, accept, add a service, note, join, spl
   await inGroup(fire, words, 'mine');
   await fire.keyboard.press('a');
   await until(fire, () => document.querySelector('.row.mine .state')?.textContent === 'ACCEPTED');
-  await choose(ambulance, 'two cars crashed and people');
+  await choose(ambulance, words);
   for (const page of [neighbour, fire, ambulance]) {
     await page.keyboard.press('c');
     await page.waitForSelector('.dialog[open] #reason');
     await page.keyboard.press('Enter');
   }
-  for (const page of [police, neighbour, fire, ambulance]) await gone(page, 'two cars crashed and people');
+  for (const page of [police, neighbour, fire, ambulance]) await gone(page, words);
   await accessible(police, 'the desk of the engine');
 });
 

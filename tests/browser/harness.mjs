@@ -74,12 +74,12 @@ export async function open({ browser, after }, url, { lang = 'en', path = '/', s
   await page.addInitScript((kept) => localStorage.setItem('najda-console', kept), JSON.stringify({ lang, ...prefs }));
   await page.addInitScript(() => {
     window.measures = [];
-    new PerformanceObserver((list) => window.measures.push(...list.getEntries().map(({ name, duration }) => ({ name, duration })))).observe({ entryTypes: ['measure'] });
+    new PerformanceObserver((list) => window.measures.push(...list.getEntries().map(({ name, startTime, duration }) => ({ name, duration, end: startTime + duration })))).observe({ entryTypes: ['measure'] });
   });
   if (init) await page.addInitScript(init);
   if (fresh) {
     // While the page is being written: the built files of the checkout instead of those in the binary.
-    for (const file of ['', 'console.js', 'console.css']) await page.route(`${url}/${file}`, (route) => route.fulfill({ path: `${DIST}${file || 'index.html'}` }));
+    for (const file of ['console.js', 'console.css']) await page.route(`${url}/${file}`, (route) => route.fulfill({ path: `${DIST}${file}` }));
   }
   page.setDefaultTimeout(10_000);
   await page.goto(`${url}${path}`);

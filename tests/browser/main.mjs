@@ -3,5 +3,6 @@
 import { runAll } from './harness.mjs';
 
 await import('./page.test.mjs');
-await import('./engine.test.mjs');
+// With PAGE_ONLY=1, without an engine.
+if (!process.env.PAGE_ONLY) await import('./engine.test.mjs');
 await runAll();

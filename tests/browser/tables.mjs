@@ -32,7 +32,7 @@ export const tables = {
     id: row.id, service: row.service, name: both(row.name_en, row.name_ar), languages: row.languages.split(' '), text: row.text === 'yes', take_secs: Number(row.take_s),
   })),
   areas: rows('areas.csv').map((row) => ({ id: row.id, name: both(row.name_en, row.name_ar) })),
-  types: rows('types.csv').map((row) => ({ code: row.code, name: both(row.description), priority: Number(row.priority) })),
+  types: rows('types.csv').map((row) => ({ code: row.code, priority: Number(row.priority) })),
   places: rows('places.csv').map((row) => ({ name: both(row.name_en, row.name_ar), lat: Number(row.lat), lon: Number(row.lon) })),
   borders: outlines(),
   services: ['police', 'ambulance', 'civil_defence', 'coast_guard', 'search_rescue', 'electricity', 'water', 'police_non_emergency', 'animal_control'],

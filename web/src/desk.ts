@@ -2,7 +2,7 @@
 // here: the terminal console keeps the same state in `src/cli/console/desk.rs`, and both mean the same by every word.
 
 import type {
-  CallerGone, Candidate, Claim, Hears, Micros, Note, Offer, Outcome, Refusal, Says, Seat, WaitingWhy,
+  CallerGone, Candidate, Claim, Decision, Hears, Micros, Note, Offer, Outcome, Place, Refusal, Says, Seat, WaitingWhy,
 } from './protocol';
 
 /** In which group an offer stands; the order is the order on the page. */
@@ -185,8 +185,10 @@ export class Desk {
 
   private mayJoin({ offer }: Shown): boolean {
     const apart = (contact: string) => contact !== offer.contact && !offer.joined.includes(contact);
+    // A test is never one event with what is real.
+    const test = isTest(offer);
     if (offer.candidates.some(({ contact }) => apart(contact))) return true;
-    for (const other of this.offers.values()) if (apart(other.offer.contact)) return true;
+    for (const other of this.offers.values()) if (apart(other.offer.contact) && isTest(other.offer) === test) return true;
     return false;
   }
 
@@ -197,7 +199,7 @@ export class Desk {
     for (const { contact } of proposed) known.add(contact);
     const rest: Candidate[] = [];
     for (const { offer: other } of this.offers.values()) {
-      if (known.has(other.contact)) continue;
+      if (known.has(other.contact) || isTest(other) !== isTest(offer)) continue;
       known.add(other.contact);
       const secs = Math.round((other.received - offer.received) / 1e6);
       rest.push({ contact: other.contact, incident: other.incident, score: 0, because: [], distance_m: -1, secs });
@@ -240,9 +242,9 @@ export class Desk {
         return this.each(hears.contact, ({ offer }) => (offer.confirmed = true));
       case 'changed':
         this.each(hears.contact, ({ offer }) => {
+          offer.place = hears.place ?? placeNow(offer, hears.decision);
           offer.decision = hears.decision;
           offer.claims = hears.claims ?? offer.claims;
-          offer.place = hears.place ?? offer.place;
         });
         this.remarks.push({ is: 'changed' });
         return [];
@@ -372,6 +374,11 @@ export class Desk {
     this.dirty.add(id);
     this.sorted = null;
   }
+}
+
+/** Where a new decision was not told with its place, the old words are kept only while they can still be true. */
+function placeNow({ place }: Offer, { area, rung }: Decision): Place {
+  return area === place.area && rung === place.rung ? place : { area, rung, near: null };
 }
 
 function addNote(notes: Note[], note: Note): void {

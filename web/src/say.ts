@@ -38,7 +38,10 @@ export function service(id: string): string {
 
 export function typeName(tables: Tables, decision: Decision): string {
   const { incident_type: type } = decision;
-  if (!type) return words().noType;
+  return type ? typeWords(tables, type) : words().noType;
+}
+
+function typeWords(tables: Tables, type: string): string {
   const stated = tables.types.find(({ code }) => code === type)?.name;
   if (stated) return isolated(name(stated));
   const known = types[type];
@@ -65,17 +68,23 @@ export function near(at: { name: Names; distance_m: number; direction: string })
 
 export function shortPlace(offer: Offer, tables: Tables): string {
   const { place } = offer;
-  if (place.near) return list([near(place.near), place.area ? areaName(tables, place.area) : null]);
+  if (place.near) return list([near(place.near), otherArea(offer, tables)]);
   if (place.area) return areaName(tables, place.area);
   const makani = offer.claims.find((claim) => claim.makani)?.makani;
   return makani ? `${words().place.makani} ${code(spaced(makani))}` : words().place.unknown;
+}
+
+/** The area's name, unless the place is called the same. */
+function otherArea({ place }: Offer, tables: Tables): string | null {
+  const area = tables.areas.find(({ id }) => id === place.area);
+  return place.near && area?.name.en === place.near.name.en && place.near.distance_m < HERE_M ? null : areaName(tables, place.area);
 }
 
 /** The place in words alone; what each claim says of it follows. */
 export function mainPlace(offer: Offer, tables: Tables): string {
   const { place } = offer;
   const decided = place.rung === bestClaim(offer.claims)?.source ? null : words().place.knownBy(words().sources[place.rung] ?? place.rung);
-  return list([place.near && near(place.near), areaName(tables, place.area), decided]);
+  return list([place.near && near(place.near), otherArea(offer, tables), decided]);
 }
 
 export function longPlace(offer: Offer, tables: Tables): string {
@@ -170,14 +179,21 @@ export function odd(codes: string[]): string {
   return list(codes.map(one), words().dir === 'rtl' ? '؛ ' : '; ');
 }
 
-export function because(reasons: string[]): string {
+export function because(reasons: string[], tables: Tables): string {
   const one = (reason: string) => {
     const at = reason.indexOf(': ');
     const [step, what] = at < 0 ? [reason, ''] : [reason.slice(0, at), reason.slice(at + 2)];
     const said = words().steps[step] ?? code(step);
-    return what ? `${said} ${isolated(what)}` : said;
+    return what ? `${said} ${reasonWords(step, what, tables)}` : said;
   };
-  return reasons.map(one).join(' → ');
+  return reasons.map(one).join(words().dir === 'rtl' ? ' ← ' : ' → ');
+}
+
+function reasonWords(step: string, what: string, tables: Tables): string {
+  if (step === 'claim') return words().sources[what] ?? isolated(what);
+  if (step === 'type') return typeWords(tables, what);
+  const area = tables.areas.find(({ id }) => id === what);
+  return area ? isolated(name(area.name)) : isolated(what);
 }
 
 export function callback(shown: Shown, now: number): string {

@@ -10,7 +10,7 @@ import * as say from './say';
 import { Sound } from './sound';
 import { Dialog } from './view/dialog';
 import { Help } from './view/help';
-import { ACTS, Incident, candidateLine } from './view/incident';
+import { ACTS, Incident, SERVICES_BY_KEY, candidateLine } from './view/incident';
 import { MapView } from './view/map';
 import { Queue } from './view/queue';
 import { Sheet } from './view/sheet';
@@ -68,6 +68,7 @@ export class SeatPage {
     document.addEventListener('keydown', this.onKey);
     document.addEventListener('pointerdown', this.onTouch);
     document.addEventListener('visibilitychange', this.onReturn);
+    window.addEventListener('beforeunload', this.onLeave);
     const room = this.tables.rooms.find(({ id }) => id === this.desk.seat.dispatcher);
     const url = `${window.location.protocol === 'https:' ? 'wss:' : 'ws:'}//${window.location.host}/console/ws`;
     this.link = new Link(url, { t: 'sign_in', languages: room?.languages ?? ['ar', 'en'], text: room?.text ?? true }, {
@@ -91,6 +92,7 @@ export class SeatPage {
     document.removeEventListener('keydown', this.onKey);
     document.removeEventListener('pointerdown', this.onTouch);
     document.removeEventListener('visibilitychange', this.onReturn);
+    window.removeEventListener('beforeunload', this.onLeave);
     window.clearInterval(this.ticker);
     window.clearTimeout(this.mapTimer);
     window.clearTimeout(this.ringTimer);
@@ -277,6 +279,11 @@ export class SeatPage {
 
   private readonly onReturn = (): void => this.later();
 
+  /** A slip of the hand must not close a screen whose person holds somebody's call. */
+  private readonly onLeave = (event: Event): void => {
+    if (this.desk.list().some((shown) => this.desk.group(shown) === 'mine')) event.preventDefault();
+  };
+
   private readonly onKey = (event: KeyboardEvent): void => {
     void this.sound.wake();
     if (event.defaultPrevented || event.isComposing || event.ctrlKey || event.metaKey) return;
@@ -310,7 +317,7 @@ export class SeatPage {
   private commanded(pressed: string): boolean {
     this.remark('');
     const act = ACTS.find(({ key }) => key === pressed)?.act;
-    const service = /^[1-9]$/.test(pressed) ? this.tables.services[Number(pressed) - 1] : undefined;
+    const service = /^[1-9]$/.test(pressed) && Number(pressed) <= SERVICES_BY_KEY ? this.tables.services[Number(pressed) - 1] : undefined;
     const top = ({ s: 'silence', o: 'soundCheck', l: 'language', h: 'sheet', '?': 'help', q: 'signOut' } as Record<string, TopAct>)[pressed];
     if (act) this.act(act);
     else if (service) this.addService(service);

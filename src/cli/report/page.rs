@@ -23,7 +23,8 @@ pub(super) fn page(counted: &Counted, tables: &Tables) -> String {
         _ => "no contacts".to_owned(),
     };
     let mut out = format!(
-        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Najda report, {between}</title><style>{STYLE}</style></head>\
+        "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>Najda report, {between}</title>\
+         <style>{STYLE}</style></head>\
          <body>\n<h1>{}: emergency contacts, {between}</h1>\n<table>\n",
         escaped(&tables.title_en)
     );

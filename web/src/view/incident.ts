@@ -16,6 +16,9 @@ export const ACTS: { act: Exclude<Act, 'add'>; key: string }[] = [
   { act: 'callback', key: 'b' }, { act: 'close', key: 'c' },
 ];
 
+/** Services that a digit adds, in the order of the tables from 1: as in the terminal console. */
+export const SERVICES_BY_KEY = 5;
+
 interface Button {
   node: HTMLButtonElement;
   label: HTMLElement;
@@ -103,7 +106,7 @@ export class Incident {
     }
     show(this.services, desk.group(shown) === 'mine');
     text(this.servicesLabel, words().acts.add);
-    tables.services.slice(0, 9).forEach((service, at) => {
+    tables.services.slice(0, SERVICES_BY_KEY).forEach((service, at) => {
       let button = this.serviceButtons.get(service);
       if (!button) {
         const label = el('span', {});
@@ -171,16 +174,16 @@ function sections(ground: Ground, shown: Shown): Section[] {
     { id: 'manner', title: said.manner, lines: warn(...say.manner(shown).slice(decision.quiet ? 1 : 0)) },
     { id: 'transfer', title: said.transfer, lines: warn(shown.transferTo ? said.proposed(say.room(tables, shown.transferTo)) : '') },
     { id: 'again', title: said.again, lines: warn(say.repeat(shown, now)) },
+    { id: 'joined', title: said.joined, lines: joined(ground, shown) },
+    { id: 'candidates', title: said.candidates, lines: offer.candidates.map((candidate) => candidateLine(ground, candidate)) },
     { id: 'where', title: said.where, lines: [{ text: say.mainPlace(offer, tables), look: 'strong' }, ...claims(ground, shown)] },
     { id: 'who', title: said.who, lines: lines(say.who(offer, ground)) },
     { id: 'services', title: said.services, lines: services(ground, shown) },
     { id: 'neighbours', title: said.neighbours, lines: neighbours(ground, shown) },
     { id: 'odd', title: said.odd, lines: warn(say.odd(decision.discrepancies)) },
-    { id: 'joined', title: said.joined, lines: joined(ground, shown) },
-    { id: 'candidates', title: said.candidates, lines: offer.candidates.map((candidate) => candidateLine(ground, candidate)) },
     { id: 'notes', title: said.notes, lines: notes(ground, shown) },
     { id: 'record', title: said.record, lines: lines(record(ground, shown)) },
-    { id: 'because', title: said.because, lines: decision.reasons.length ? [{ text: say.because(decision.reasons), look: 'dim' }] : [] },
+    { id: 'because', title: said.because, lines: decision.reasons.length ? [{ text: say.because(decision.reasons, tables), look: 'dim' }] : [] },
   ];
 }
 
@@ -195,7 +198,8 @@ function services({ desk, tables }: Ground, { offer }: Shown): Line[] {
   const mine = new Map(desk.ofContact(offer.contact).map((shown) => [shown.offer.service, shown.offer]));
   return offer.decision.services.map((assigned) => {
     const known = mine.get(assigned.service);
-    const holder = known?.held_by ? (known.accepted ? said.acceptedBy : said.heldBy)(seatName(known.held_by)) : said.asked;
+    // Of a share that is on another room's page nothing is known here, and nothing is said.
+    const holder = known?.held_by ? (known.accepted ? said.acceptedBy : said.heldBy)(seatName(known.held_by)) : known && said.asked;
     const then = assigned.chain.filter((id) => id !== assigned.dispatcher);
     return {
       lead: say.service(assigned.service),
@@ -224,7 +228,7 @@ function joined(ground: Ground, shown: Shown): Line[] {
 export function candidateLine(ground: Ground, candidate: Candidate): Line {
   const said = words().panel;
   const why = candidate.because.map((word) => words().because[word] ?? isolated(word));
-  const apart = candidate.distance_m >= 0 ? said.apart(distance(candidate.distance_m), age(Math.abs(candidate.secs) * 1e6)) : age(Math.abs(candidate.secs) * 1e6);
+  const apart = candidate.distance_m >= 0 ? said.apart(distance(candidate.distance_m), age(Math.abs(candidate.secs) * 1e6)) : said.apartInTime(age(Math.abs(candidate.secs) * 1e6));
   const text = list([contactWords(ground, candidate.contact), apart, ...why]);
   return candidate.score > 0 ? { lead: said.score(percent(candidate.score)), text } : { text };
 }

@@ -14,6 +14,8 @@ const COLOURS = { border: '#8b98a5', claim: '#ffd33d', chosen: '#ffffff', other:
 const DASHES: Record<string, string> = { serving_cell: '10 8', by_reference: '14 4', civic: '2 6', makani: '2 6', ecall: '14 4 2 4' };
 /** Nobody needs to see closer than the accuracy of what is drawn. */
 const ZOOM_MAX = 17;
+/** What stands of a stated place on the map: its dot and the label under it. */
+const PIN_PX = { width: 190, height: 34 };
 const LABEL_PX = { width: 7.5, height: 18, gap: 6 };
 
 export class MapView {
@@ -33,6 +35,7 @@ export class MapView {
   private seen = '';
   private marks = '';
   private focus: L.LatLngBounds | null = null;
+  private pins: Point[] = [];
   private atCountry = true;
 
   constructor(private readonly choose: (id: string) => void) {
@@ -121,14 +124,16 @@ export class MapView {
     const said = words();
     const best = shown && bestClaim(shown.offer.claims);
     text(this.where, shown && !best ? said.map.noPlace : '');
+    this.pins = shown ? shown.offer.claims.flatMap(({ center }) => (center ? [center] : [])) : [];
     if (!shown || !best) return this.country();
     for (const claim of shown.offer.claims) this.drawClaim(claim, claim === best);
     this.near();
+    this.drawLabels();
   }
 
   private drawClaim(claim: Claim, best: boolean): void {
     const colour = best ? COLOURS.chosen : COLOURS.claim;
-    const style = { renderer: this.canvas, color: colour, weight: best ? 3 : 2, dashArray: DASHES[claim.source] ?? '', interactive: false };
+    const style = { renderer: this.canvas, color: colour, weight: best ? 3 : 2, dashArray: DASHES[claim.source] ?? '', interactive: false, smoothFactor: 0 };
     const grow = (bounds: L.LatLngBounds) => (this.focus = this.focus ? this.focus.extend(bounds) : bounds);
     if (claim.shape.length > 0) {
       const area = L.polygon(claim.shape, { ...style, fillColor: COLOURS.claim, fillOpacity: best ? 0.16 : 0.06 }).addTo(this.claims);
@@ -168,7 +173,10 @@ export class MapView {
     this.labels.clearLayers();
     const bounds = map.getBounds();
     const size = map.getSize();
-    const taken: [number, number, number, number][] = [];
+    const taken = this.pins.map((pin): [number, number, number, number] => {
+      const { x, y } = map.latLngToContainerPoint(pin);
+      return [x - PIN_PX.width / 2, y - LABEL_PX.height / 2, x + PIN_PX.width / 2, y + PIN_PX.height];
+    });
     const capitals = new Set(tables.areas.map((area) => area.name.en));
     const places = tables.places.filter((place) => bounds.contains([place.lat, place.lon]));
     places.sort((a, b) => Number(capitals.has(b.name.en)) - Number(capitals.has(a.name.en)));

@@ -4,7 +4,7 @@ import { el } from '../dom';
 import { GROUPS, isTest, type Group, type Shown } from '../desk';
 import * as say from '../say';
 import type { Ground } from '../say';
-import { age, code, day, isolated, list, plain, seatName, shortId, timeOfDay, words } from '../words';
+import { age, code, day, digits, isolated, list, plain, seatName, shortId, timeOfDay, words } from '../words';
 
 /** What only informs is left out: the next seat sees it anyway. */
 const ON_SHEET: Group[] = GROUPS.filter((group) => group !== 'told');
@@ -52,7 +52,7 @@ export class Sheet {
   private group(ground: Ground, group: Group): HTMLElement {
     const said = words().sheet;
     const shown = ground.desk.list().filter((it) => ground.desk.group(it) === group);
-    const title = el('h3', {}, `${words().groups[group]} (${shown.length})`);
+    const title = el('h3', {}, `${words().groups[group]} (${digits(shown.length)})`);
     if (shown.length === 0) return el('section', {}, title, el('p', {}, said.none));
     const heads = [said.clock, said.what, said.where, said.who, said.notes, said.state].map((head) => el('th', { scope: 'col' }, head));
     return el('section', {}, title,

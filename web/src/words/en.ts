@@ -25,7 +25,7 @@ export const en = {
     link: { connecting: 'connecting…', open: 'link open', lost: 'LINK LOST', displaced: 'ON ANOTHER SCREEN' },
     age: (age: string) => `heard ${age} ago`,
     catching: 'catching up…',
-    lost: (age: string, at: string) => `LINK LOST for ${age}. What you see is from ${at} and may be wrong. Commands wait until the link is back; trying again…`,
+    lost: (age: string, at: string) => `LINK LOST for ${age}. What you see is from ${at} and may be wrong. Nothing can be commanded until the link is back; trying again…`,
     displaced: 'This seat was opened on another screen, and this one is out of work. Press Enter to take the seat back to this screen.',
     sound: { untested: 'sound not tested', on: 'sound on', blocked: 'SOUND BLOCKED', none: 'NO SOUND HERE' },
     soundBlocked: 'The browser blocks sound: nothing will ring. Press any key, or click, to switch it on. Until then watch the screen.',
@@ -70,7 +70,7 @@ export const en = {
   } as Record<string, string>,
   noWords: 'No words',
   noType: 'type unknown',
-  priority: (priority: string) => `priority ${priority}`,
+  priority: (priority: string) => `priority\u00a0${priority}`,
 
   place: {
     unknown: 'place unknown',
@@ -166,6 +166,7 @@ export const en = {
     here: 'on this page',
     elsewhere: 'on another room’s page',
     score: (percent: string) => `${percent} % alike`,
+    apartInTime: (secs: string) => `${secs} apart`,
     apart: (distance: string, secs: string) => `${distance} and ${secs} apart`,
   },
   manner: {
@@ -331,7 +332,7 @@ export const en = {
       ['d', 'decline with a reason: a request; what you hold stays yours until another has taken it'],
       ['r', 'release it to the room: everybody who was asked sees it as waiting again'],
       ['f', 'hand it over to another room, with a reason'],
-      ['1 – 9', 'add a service; the digits are on the buttons'],
+      ['1 – 5', 'add a service; the digits are on the buttons'],
       ['n', 'write a note'],
       ['j  x', 'join with another contact of the same event; split it off again'],
       ['b', 'called back: say what came of it. All but “help needed” closes it'],
