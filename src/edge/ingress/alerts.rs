@@ -102,7 +102,7 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_secs(1_000);
 
     fn cap(identifier: &str, kind: &str, references: &str) -> Cap {
-        let text = |text: &str| Some(Box::from(text)).filter(|text: &Box<str>| !text.is_empty());
+        let text = |text: &str| Some(text).filter(|text| !text.is_empty()).map(Box::from);
         Cap { sender: text("s"), identifier: text(identifier), msg_type: text(kind), references: text(references), ..Cap::default() }
     }
 

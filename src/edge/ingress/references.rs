@@ -68,14 +68,14 @@ impl References {
     pub(super) fn new(config: &ReferenceConfig, identity: &Identity, counters: Arc<DoorCounters>) -> Result<Self, HttpError> {
         let authority = if config.authority.is_empty() { &identity.authority } else { &config.authority };
         let shown = Identity { authority: authority.clone(), ..identity.clone() };
-        let server = |row: &Box<str>| {
+        let server = |row: &str| {
             let uri = format!("https://{row}/").parse::<Uri>().ok().filter(|uri| uri.path_and_query().is_some_and(|path| path == "/"));
-            let (host, port) = uri.as_ref().and_then(host_of).ok_or_else(|| HttpError::BadAddress { got: row.to_string() })?;
+            let (host, port) = uri.as_ref().and_then(host_of).ok_or_else(|| HttpError::BadAddress { got: row.to_owned() })?;
             let client = HttpClient::with_certificate(&format!("https://{host}:{port}"), &shown)?;
             let client = client.within(config.wait, SIP_BYTES_MAX);
             Ok(Server { host, port, client, places: Arc::new(Semaphore::new(REFERENCES_A_HOST_MAX)) })
         };
-        Ok(Self { servers: config.hosts.iter().map(server).collect::<Result<_, HttpError>>()?, counters })
+        Ok(Self { servers: config.hosts.iter().map(|row| server(row)).collect::<Result<_, HttpError>>()?, counters })
     }
 
     /// Asks for what a call named, and says what came of it; returns at once.

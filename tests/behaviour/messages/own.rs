@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::Path;
 
+use najda::wire::dialog_info;
+use najda::wire::notes::Notes;
 use najda::wire::reading::Kind;
 use serde_json::Value;
 
@@ -26,4 +28,24 @@ fn every_message_of_our_own_yields_its_values() {
     }
     println!("messages of our own: {count}");
     assert!(count >= 12 && wrong.is_empty(), "{wrong:#?}");
+}
+
+/// Goal: what once broke a reader, or might have, never does again. Method: every seed of the fuzz targets, as every kind of message.
+#[test]
+fn every_seed_of_the_fuzz_targets_is_read_by_every_reader() {
+    let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/seeds");
+    let mut count = 0;
+    for folder in fs::read_dir(seeds).unwrap().flatten() {
+        for seed in fs::read_dir(folder.path()).unwrap().flatten() {
+            let bytes = fs::read(seed.path()).unwrap();
+            for kind in Kind::ALL {
+                assert!(read(kind, &bytes)["outcome"].is_string(), "{} as {}", seed.path().display(), kind.word());
+            }
+            drop(dialog_info::read(&bytes, &mut Notes::default()));
+            drop(najda::wire::frame::decode_fact(&bytes));
+            count += 1;
+        }
+    }
+    println!("seeds of the fuzz targets: {count}");
+    assert!(count >= 6);
 }

@@ -408,10 +408,8 @@ impl Hall {
         let snapshot = self.core.snapshot();
         let rooms = &snapshot.tables.dispatchers.rows;
         let known = leg.callee.iter().find_map(|callee| rooms.iter().find(|room| is(&room.uri, callee)));
-        known.map(|room| room.id).or_else(|| match targets {
-            [only] => Some(only.dispatcher),
-            _ => None,
-        })
+        let only = if let [only] = targets { Some(only.dispatcher) } else { None };
+        known.map(|room| room.id).or(only)
     }
 
     fn identifiers(&self, request: &Request<'_>, call: &Call) -> String {
