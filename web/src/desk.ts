@@ -151,7 +151,8 @@ export class Desk {
     const { offer } = shown;
     const group = this.group(shown);
     const mine = group === 'mine';
-    if (shown.asked && act !== 'note') return 'answer_awaited';
+    // What concerns the whole contact does not wait for the answer about its share.
+    if (shown.asked && !['note', 'add', 'join', 'split'].includes(act)) return 'answer_awaited';
     switch (act) {
       case 'take':
         return mine ? 'mine_already' : null;
