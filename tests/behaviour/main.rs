@@ -27,4 +27,5 @@ mod tables_check;
 mod tables_import;
 mod tilings;
 mod demo;
+mod web;
 mod words;
