@@ -185,6 +185,28 @@ test('letters can be made to work with Alt only, and a held key commands once', 
   must(mock.says.filter(({ t: kind }) => kind === 'take').length === 1 && !mock.says.some(({ t: kind }) => kind === 'accept'), 'a slip commanded');
 });
 
+test('a key meant for the contact that was there before does not take the one that has just come up', async (t) => {
+  const { mock, page } = await desk(t, (now) => [offer(now, { secs: 9 }), offer(now, { secs: 3 })]);
+  const [first, second] = [...mock.offers.values()];
+  // Pressed in the very frame in which the other one came up.
+  const pressed = page.evaluate((id) => new Promise((resolve) => {
+    const look = () => {
+      if (document.querySelector('.row[aria-selected=true]')?.dataset.offer !== id) return requestAnimationFrame(look);
+      document.body.dispatchEvent(new KeyboardEvent('keydown', { key: 't', code: 'KeyT', bubbles: true }));
+      return resolve();
+    };
+    look();
+  }), second.id);
+  mock.send({ t: 'alert', offer: second.id, why: 'all_call' });
+  await pressed;
+  await status(page, 'has just come up');
+  must(!mock.says.some(({ t: kind }) => kind === 'take'), 'it took what nobody had looked at');
+  // Who chose by hand keeps the choice.
+  await page.locator(`.row[data-offer="${first.id}"]`).click();
+  await page.keyboard.press('t');
+  must((await mock.said('take')).offer === first.id, 'the chosen one');
+});
+
 test('while a reason is typed new contacts are seen and ring, and neither the words nor the choice are lost', async (t) => {
   const { mock, page } = await desk(t, (now) => [offer(now, { secs: 5, held_by: { dispatcher: 'DU-POL', seat: '1' } })], { init: counted('on') });
   const held = await chosen(page);

@@ -112,6 +112,11 @@ export class Desk {
     return (this.chosenId === null ? undefined : this.offers.get(this.chosenId)) ?? this.list()[0];
   }
 
+  /** A person chose it, and it did not come up by itself. */
+  isByHand(): boolean {
+    return this.chosenId !== null && this.offers.has(this.chosenId);
+  }
+
   choose(id: string): void {
     const before = this.chosen();
     if (before) this.dirty.add(before.offer.id);
