@@ -496,7 +496,7 @@ test('stated places are drawn and said with source, size and age; a claim that c
 
 test('the named place that the words speak of is in the picture of the map', async (t) => {
   const { page } = await desk(t, (now) => [offer(now, { at: [25.0657, 55.1713] })]);
-  await page.locator('.about.where').getByText('3.5 km south-east of').waitFor();
+  await page.locator('.about.where').getByText('south-east of').waitFor();
   await page.locator('.mark.place').getByText('Dubai Marina').waitFor();
   const inside = await page.evaluate(() => {
     const [box, name] = [document.querySelector('.map-box'), [...document.querySelectorAll('.mark.place bdi')].find((it) => it.textContent === 'Dubai Marina')].map((it) => it.getBoundingClientRect());
