@@ -205,6 +205,22 @@ pub enum ConsoleHears {
         contacts: Vec<ContactId>,
         by: Option<Seat>,
     },
+    /// How far the services have come, told to those who are not told of each: another service took, accepted, gave back or closed its
+    /// share.
+    Shares {
+        contact: ContactId,
+        shares: Vec<Share>,
+    },
+}
+
+/// How far one service's share of a contact has come, as the journal holds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Share {
+    pub service: Service,
+    pub responsible: DispatcherId,
+    pub held_by: Option<Seat>,
+    pub accepted: bool,
+    pub closed: bool,
 }
 
 /// What a person wrote about a contact.
@@ -244,6 +260,8 @@ pub struct Offer {
     /// Contacts that may speak of the same event, the likeliest first.
     pub candidates: Vec<Candidate>,
     pub notes: Vec<Note>,
+    /// Every service's share, this one too.
+    pub shares: Vec<Share>,
 }
 
 impl Offer {
@@ -266,6 +284,7 @@ impl Offer {
             joined: Vec::new(),
             candidates: Vec::new(),
             notes: Vec::new(),
+            shares: Vec::new(),
         }
     }
 }

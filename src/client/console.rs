@@ -208,6 +208,7 @@ impl Side for ConsoleSide {
             | ConsoleHears::Proposed { .. }
             | ConsoleHears::Refused { .. }
             | ConsoleHears::Related { .. }
+            | ConsoleHears::Shares { .. }
             | ConsoleHears::SignedIn { .. }
             | ConsoleHears::Waiting { .. } => {}
         }

@@ -12,12 +12,12 @@
 
 use super::console::{Command, cut_to, must_hold};
 use super::floor::SeatIndex;
-use super::life::Life;
+use super::life::{Life, Part};
 use super::receipt::{Promise, Receipt};
 use super::repeat::Earlier;
 use super::{Core, Engine, Outputs, SessionId};
 use crate::contact::Signal;
-use crate::deliver::{AskedWhy, ConsoleHears, Evidence, Fact, Note, Refusal, Seat, WaitingWhy};
+use crate::deliver::{AskedWhy, ConsoleHears, Evidence, Fact, Note, Refusal, Seat, Share, WaitingWhy};
 use crate::incident::{IncidentId, Trace, likeness};
 use crate::limits::{JOINED_MAX, NOTE_BYTES_MAX, RELATED_MAX};
 use crate::service::Service;
@@ -211,6 +211,34 @@ impl Core {
         self.counters.related += 1;
         let hears = ConsoleHears::Related { contact: life.id, candidates: life.candidates.to_vec() };
         self.tell_rooms(life, &life.viewers(), &hears, out);
+    }
+
+    /// Tells the rooms of the other services how far this one has come; those that see its share hear of each step itself.
+    pub(super) fn tell_services_beside(&self, life: &Life, service: Service, out: &mut Outputs) {
+        if let Some(index) = life.position(service) {
+            self.tell_other_services(life, index, out);
+        }
+    }
+
+    pub(super) fn tell_other_services(&self, life: &Life, index: usize, out: &mut Outputs) {
+        let Some(part) = life.parts.get(index).filter(|_| life.parts.len() > 1 && life.ended.is_none()) else { return };
+        let sees = part.viewers();
+        let beside: Vec<_> = life.viewers().into_iter().filter(|room| !sees.contains(room)).collect();
+        if !beside.is_empty() {
+            self.tell_rooms(life, &beside, &ConsoleHears::Shares { contact: life.id, shares: self.shares_promised(life) }, out);
+        }
+    }
+
+    pub(super) fn shares_promised(&self, life: &Life) -> Vec<Share> {
+        let held = |seq| self.is_stored(seq);
+        let share = |part: &Part| Share {
+            service: part.service,
+            responsible: self.floor.room(part.responsible).id,
+            held_by: part.holder.filter(|_| held(part.taken_seq)).map(|seat| self.floor.seat_name(seat)),
+            accepted: part.accepted.is_some_and(|(_, seq)| held(seq)),
+            closed: part.closed.is_some_and(|(_, seq)| held(seq)),
+        };
+        life.parts.iter().map(share).collect()
     }
 
     /// As screens show them: those that the journal holds.

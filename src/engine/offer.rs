@@ -336,6 +336,7 @@ impl Core {
             joined: self.others_of(life),
             candidates: life.candidates.to_vec(),
             notes: self.notes_promised(life),
+            shares: self.shares_promised(life),
         })
     }
 
@@ -375,6 +376,7 @@ impl Core {
         self.begin_wait(part);
         let viewers = part.viewers();
         self.tell_rooms(life, &viewers, &ConsoleHears::Waiting { offer, why }, out);
+        self.tell_other_services(life, index, out);
         self.seek_again(life, index, out);
     }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::decision_json::DecisionJson;
 use crate::contact::{ClaimSource, Contact, LocationClaim, Place, Signal, Whose};
 use crate::decision::DecisionRecord;
-use crate::deliver::{AlertWhy, CallbackOutcome, ConsoleHears, ConsoleSays, Note, Offer, OfferId, Refusal, Role, Seat, WaitingWhy};
+use crate::deliver::{AlertWhy, CallbackOutcome, ConsoleHears, ConsoleSays, Note, Offer, OfferId, Refusal, Role, Seat, Share, WaitingWhy};
 use crate::geo::area::Shape;
 use crate::geo::point::Point;
 use crate::incident::{Because, Candidate};
@@ -189,6 +189,9 @@ fn hears_json(hears: &ConsoleHears, tables: &Tables, now: Timestamp) -> Value {
             let candidates: Vec<Value> = candidates.iter().map(candidate_json).collect();
             json!({ "t": "related", "contact": contact.to_string(), "candidates": candidates })
         }
+        ConsoleHears::Shares { contact, shares } => {
+            json!({ "t": "shares", "contact": contact.to_string(), "shares": shares.iter().map(share_json).collect::<Vec<_>>() })
+        }
         ConsoleHears::Joined { contact, incident, contacts, by } => json!({
             "t": "joined",
             "contact": contact.to_string(),
@@ -214,6 +217,16 @@ pub fn seat_json(seat: &Seat) -> Value {
 
 fn note_json(note: &Note) -> Value {
     json!({ "at": note.at.unix_micros, "by": seat_json(&note.by), "text": note.text })
+}
+
+fn share_json(share: &Share) -> Value {
+    json!({
+        "service": share.service.word(),
+        "responsible": share.responsible.as_str(),
+        "held_by": share.held_by.as_ref().map(seat_json),
+        "accepted": share.accepted,
+        "closed": share.closed,
+    })
 }
 
 fn candidate_json(candidate: &Candidate) -> Value {
@@ -275,6 +288,7 @@ fn offer_json(offer: &Offer, tables: &Tables) -> Value {
         "place": place_json(contact, decision, tables),
         "decision": decision_json(decision),
         "notes": offer.notes.iter().map(note_json).collect::<Vec<_>>(),
+        "shares": offer.shares.iter().map(share_json).collect::<Vec<_>>(),
         "joined": offer.joined.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "candidates": offer.candidates.iter().map(candidate_json).collect::<Vec<_>>(),
     })

@@ -15,7 +15,7 @@ use crate::contact::{ClaimSource, Contact, ContactKey, Door, LocationClaim, Oddi
 use crate::decision::{AssignedRecord, Caller, DecisionRecord, NeighbourRecord};
 use crate::deliver::{
     AlertWhy, AskedWhy, Callback, CallbackOutcome, ConsoleHears, ConsoleSays, DispatcherState, Ending, Evidence, Fact, GatewayHears,
-    GatewaySays, HangUp, Note, Offer, OfferId, Refusal, Repeat, Role, Seat, Target, WaitingWhy,
+    GatewaySays, HangUp, Note, Offer, OfferId, Refusal, Repeat, Role, Seat, Share, Target, WaitingWhy,
 };
 use crate::geo::area::Shape;
 use crate::geo::point::Point;
@@ -603,7 +603,9 @@ layout_struct!(Offer {
     joined: List<ContactId, JOINED_MAX>,
     candidates: List<Candidate, RELATED_MAX>,
     notes: List<Note, NOTES_SHOWN_MAX>,
+    shares: List<Share, SERVICES_MAX>,
 });
+layout_struct!(Share { service: Service, responsible: Name, held_by: Opt<Seat>, accepted: bool, closed: bool });
 layout_struct!(IncidentId { partition: u16, seq: u64 });
 layout_struct!(Candidate { contact: ContactId, incident: IncidentId, score: Ppm, because: Because, distance_m: u32, apart_secs: u32 });
 layout_struct!(Because { near: bool, soon: bool, same_type: bool, words: bool, same_line: bool });
@@ -665,6 +667,7 @@ layout_enum!(ConsoleHears {
     15 => Noted { contact: ContactId, note: Note },
     16 => Related { contact: ContactId, candidates: List<Candidate, RELATED_MAX> },
     17 => Joined { contact: ContactId, incident: IncidentId, contacts: List<ContactId, JOINED_MAX>, by: Opt<Seat> },
+    18 => Shares { contact: ContactId, shares: List<Share, SERVICES_MAX> },
 });
 layout_struct!(Hello { sessions_before: u32 });
 layout_struct!(Welcome { session: u64 });

@@ -7,7 +7,7 @@ use najda::contact::{ClaimSource, Contact, ContactKey, Door, LocationClaim, Oddi
 use najda::decision::{AssignedRecord, Caller, DecisionRecord, NeighbourRecord};
 use najda::deliver::{
     AlertWhy, AskedWhy, Callback, CallbackOutcome, ConsoleHears, ConsoleSays, DispatcherState, Ending, Evidence, Fact, GatewayHears,
-    GatewaySays, HangUp, Note, Offer, OfferId, Refusal, Repeat, Role, Seat, Target, WaitingWhy,
+    GatewaySays, HangUp, Note, Offer, OfferId, Refusal, Repeat, Role, Seat, Share, Target, WaitingWhy,
 };
 use najda::geo::area::Shape;
 use najda::geo::point::Point;
@@ -604,6 +604,13 @@ fn full_offer() -> Offer {
             by: Seat { dispatcher: name("DU-POL"), seat: name("seat-1") },
             text: "two cars, one on its roof".into(),
         }],
+        shares: vec![Share {
+            service: Service::Police,
+            responsible: name("DU-POL"),
+            held_by: Some(Seat { dispatcher: name("DU-POL"), seat: name("seat-1") }),
+            accepted: true,
+            closed: false,
+        }],
     }
 }
 
@@ -862,11 +869,12 @@ fn any_offer() -> impl Strategy<Value = Arc<Offer>> {
     let what = (any_offer_id(), any_contact(), any_decision(), any_name());
     let how = (role, any_at(), any::<[bool; 3]>(), option::of(any_seat()), option::of(any_callback()), option::of(any_repeat()));
     let joint = (any_incident(), vec(any_id(), 0..3), vec(any_candidate(), 0..=RELATED_MAX), vec(any_note(), 0..3));
-    (what, how, joint).prop_map(|((id, contact, decision, responsible), how, (incident, joined, candidates, notes))| {
+    let joint = (joint, vec(any_share(), 0..=SERVICES_MAX));
+    (what, how, joint).prop_map(|((id, contact, decision, responsible), how, ((incident, joined, candidates, notes), shares))| {
         let (role, take_by, [confirmed, accepted, alarm], held_by, callback, repeat) = how;
         let offer = Offer::new(id, contact, decision, responsible, role);
         let offer = Offer { take_by, confirmed, held_by, accepted, alarm, callback, repeat, ..offer };
-        Arc::new(Offer { incident, joined, candidates, notes, ..offer })
+        Arc::new(Offer { incident, joined, candidates, notes, shares, ..offer })
     })
 }
 
@@ -885,6 +893,11 @@ fn any_candidate() -> impl Strategy<Value = Candidate> {
             apart_secs,
         },
     )
+}
+
+fn any_share() -> impl Strategy<Value = Share> {
+    (any_service(), any_name(), option::of(any_seat()), any::<[bool; 2]>())
+        .prop_map(|(service, responsible, held_by, [accepted, closed])| Share { service, responsible, held_by, accepted, closed })
 }
 
 fn any_note() -> impl Strategy<Value = Note> {
@@ -1002,6 +1015,7 @@ fn console_hears() -> impl Strategy<Value = ConsoleHears> {
         (any_offer_id(), any_name()).prop_map(|(offer, to)| ConsoleHears::Proposed { offer, to }),
         (option::of(any_offer_id()), any_refusal()).prop_map(|(offer, why)| ConsoleHears::Refused { offer, why }),
         Just(ConsoleHears::CaughtUp),
+        (any_id(), vec(any_share(), 0..=SERVICES_MAX)).prop_map(|(contact, shares)| ConsoleHears::Shares { contact, shares }),
         (any_id(), any_note()).prop_map(|(contact, note)| ConsoleHears::Noted { contact, note }),
         (any_id(), vec(any_candidate(), 0..=RELATED_MAX)).prop_map(|(contact, candidates)| ConsoleHears::Related { contact, candidates }),
         (any_id(), any_incident(), vec(any_id(), 0..4), option::of(any_seat()))

@@ -97,6 +97,34 @@ fn a_service_added_is_offered_to_the_room_the_new_decision_names_and_who_asked_i
     assert_eq!(stage.reroutes.len(), asked, "what is there is not added again");
 }
 
+// --- each service knows of the others ---
+
+#[test]
+fn each_service_hears_how_far_the_others_have_come_once_the_journal_holds_it() {
+    let mut stage = Stage::new();
+    let [police, ambulance] = ["DU-POL", "DU-AMB"].map(|room| stage.console(room, "1"));
+    let offers = stage.arrive("a", "POL: DU-POL; AMB: DU-AMB");
+    stage.store();
+    let told = |stage: &mut Stage| {
+        let heard = stage.heard(ambulance);
+        heard.into_iter().filter_map(|hears| if let ConsoleHears::Shares { shares, .. } = hears { Some(shares[0]) } else { None }).last()
+    };
+    stage.take(police, offers[0]);
+    assert_eq!(told(&mut stage), None, "not before the disk has it");
+    stage.store();
+    assert_eq!(told(&mut stage).map(|share| (share.held_by, share.accepted)), Some((Some(seat("DU-POL")), false)));
+    stage.accept(police, offers[0]);
+    stage.store();
+    assert_eq!(told(&mut stage).map(|share| share.accepted), Some(true));
+    let late = stage.console("DU-AMB", "2");
+    let shares = stage.shown(late, offers[1]).unwrap().shares.clone();
+    let far: Vec<_> = shares.iter().map(|share| (share.service, share.accepted)).collect();
+    assert_eq!(far, [(Service::Police, true), (Service::Ambulance, false)]);
+    stage.close(police, offers[0]);
+    stage.store();
+    assert_eq!(told(&mut stage).map(|share| share.closed), Some(true));
+}
+
 // --- a share handed over ---
 
 #[test]

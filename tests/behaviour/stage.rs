@@ -489,6 +489,10 @@ impl Stage {
             ConsoleHears::Accepted { offer, by } => self.is_held(self.book.accepted.get(&(*offer, *by))),
             ConsoleHears::CalledBack { offer, by, outcome } => self.is_held(self.book.called_back.get(&(*offer, *by, *outcome))),
             ConsoleHears::Closed { offer, by } => self.is_held(self.book.closed.get(&(*offer, *by))),
+            ConsoleHears::Shares { contact, shares } => shares.iter().all(|share| {
+                let offer = OfferId { contact: *contact, service: share.service };
+                share.held_by.is_none_or(|by| self.is_held(self.book.taken.get(&(offer, by))))
+            }),
             ConsoleHears::Noted { contact, note } => self.one_is_held(self.book.noted.get(&(*contact, note.at, note.text.clone()))),
             ConsoleHears::Joined { contact, incident, .. } => self.one_is_held(self.book.joined.get(&(*contact, *incident))),
             _ => true,

@@ -298,6 +298,8 @@ export class Desk {
       case 'related':
         this.related.set(hears.contact, hears.candidates);
         return this.each(hears.contact, ({ offer }) => (offer.candidates = hears.candidates));
+      case 'shares':
+        return this.each(hears.contact, ({ offer }) => (offer.shares = hears.shares));
       case 'joined':
         return this.joined(hears.contact, hears.incident, hears.contacts);
       case 'split':

@@ -123,6 +123,15 @@ export interface Candidate {
   secs: number;
 }
 
+/** How far one service has come. */
+export interface Share {
+  service: string;
+  responsible: string;
+  held_by: Seat | null;
+  accepted: boolean;
+  closed: boolean;
+}
+
 export interface Offer {
   id: string;
   contact: string;
@@ -150,6 +159,8 @@ export interface Offer {
   notes: Note[];
   joined: string[];
   candidates: Candidate[];
+  /** Every service's share of the contact. */
+  shares?: Share[];
 }
 
 export type Says =
@@ -180,6 +191,7 @@ export type Hears = { seq: number } & (
   | { t: 'proposed'; offer: string; to: string }
   | { t: 'noted'; contact: string; note: Note }
   | { t: 'related'; contact: string; candidates: Candidate[] }
+  | { t: 'shares'; contact: string; shares: Share[] }
   | { t: 'joined'; contact: string; incident: string; contacts: string[]; by: Seat | null }
   | { t: 'split'; contact: string; incident: string; by: Seat | null }
   | { t: 'refused'; offer: string | null; why: Refusal }

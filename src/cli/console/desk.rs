@@ -238,6 +238,11 @@ impl Desk {
                     change(shown, |offer| offer.candidates.clone_from(&candidates));
                 }
             }
+            ConsoleHears::Shares { contact, shares } => {
+                for shown in self.offers.values_mut().filter(|shown| shown.offer.id.contact == contact) {
+                    change(shown, |offer| offer.shares.clone_from(&shares));
+                }
+            }
             ConsoleHears::Joined { contact, incident, contacts, .. } => {
                 for shown in self.offers.values_mut().filter(|shown| shown.offer.id.contact == contact) {
                     change(shown, |offer| {

@@ -6,6 +6,7 @@ use super::desk::{Desk, Group, LineState, OUTCOMES, Shown, Typing};
 use crate::cli::screen::{Line, Look, clip, columns_of, isolated, plain, wait_of};
 use crate::contact::{Contact, Door, Place, Signal};
 use crate::decision::DecisionRecord;
+use crate::deliver::Share;
 use crate::geo::point::Point;
 use crate::incident::Because;
 use crate::tables::near;
@@ -157,6 +158,7 @@ fn details(desk: &Desk, shown: &Shown, now: Timestamp, width: usize) -> Vec<Line
     say("who", who(contact, now), Look::Plain);
     say("where", long_place(&desk.tables, contact, decision), Look::Plain);
     say("needs", needs(&desk.tables, decision), Look::Plain);
+    say("services", services(shown), Look::Plain);
     say("also told", told(&desk.tables, decision), Look::Plain);
     let odd: Vec<&str> = decision.discrepancies.iter().map(|code| code.as_str()).collect();
     say("odd", odd.join(", "), Look::Warning);
@@ -309,6 +311,22 @@ fn needs(tables: &Tables, decision: &DecisionRecord) -> String {
         parts.push(format!("{}{lead}{sure}", room_name(tables, assigned.dispatcher)));
     }
     parts.join(", ")
+}
+
+/// How far every service has come, where there are several.
+fn services(shown: &Shown) -> String {
+    let shares = &shown.offer.shares;
+    let one = |share: &Share| {
+        let by = share.held_by.map_or_else(|| share.responsible.to_string(), |by| format!("{}/{}", by.dispatcher, by.seat));
+        let far = match (share.closed, share.accepted, share.held_by) {
+            (true, ..) => "closed",
+            (_, true, _) => "accepted",
+            (.., Some(_)) => "taken",
+            (.., None) => "nobody yet",
+        };
+        format!("{} {by} {far}", share.service)
+    };
+    if shares.len() < 2 { String::new() } else { shares.iter().map(one).collect::<Vec<_>>().join(", ") }
 }
 
 fn told(tables: &Tables, decision: &DecisionRecord) -> String {

@@ -266,6 +266,7 @@ impl Person {
             | ConsoleHears::Proposed { .. }
             | ConsoleHears::Refused { .. }
             | ConsoleHears::Related { .. }
+            | ConsoleHears::Shares { .. }
             | ConsoleHears::Waiting { .. } => {}
         }
     }

@@ -287,6 +287,7 @@ impl Score {
             | ConsoleHears::Proposed { .. }
             | ConsoleHears::Refused { .. }
             | ConsoleHears::Related { .. }
+            | ConsoleHears::Shares { .. }
             | ConsoleHears::SignedIn { .. } => {}
         }
     }

@@ -198,8 +198,11 @@ function services({ desk, tables }: Ground, { offer }: Shown): Line[] {
   const mine = new Map(desk.ofContact(offer.contact).map((shown) => [shown.offer.service, shown.offer]));
   return offer.decision.services.map((assigned) => {
     const known = mine.get(assigned.service);
-    // Of a share that is on another room's page nothing is known here, and nothing is said.
-    const holder = known?.held_by ? (known.accepted ? said.acceptedBy : said.heldBy)(seatName(known.held_by)) : known && said.asked;
+    // What is on this page is the newest; of another room's share, what the engine said last.
+    const share = offer.shares?.find((share) => share.service === assigned.service);
+    const { held_by, accepted } = known ?? share ?? { held_by: null, accepted: false };
+    const held = held_by ? (accepted ? said.acceptedBy : said.heldBy)(seatName(held_by)) : (known ?? share) && said.asked;
+    const holder = !known && share?.closed ? said.closed : held;
     const then = assigned.chain.filter((id) => id !== assigned.dispatcher);
     return {
       lead: say.service(assigned.service),

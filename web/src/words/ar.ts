@@ -146,6 +146,7 @@ export const ar: Words = {
     thisOffer: 'هذا البلاغ',
     heldBy: (seat) => `لدى ${seat}`,
     acceptedBy: (seat) => `قبله ${seat}`,
+    closed: 'مغلق',
     askedAfter: (rooms) => `ثم ${rooms}`,
     nextIn: (age) => `تُسأل الغرفة التالية بعد ${age}`,
     nextDue: 'تُسأل الغرفة التالية الآن',

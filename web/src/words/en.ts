@@ -148,6 +148,7 @@ export const en = {
     thisOffer: 'this offer',
     heldBy: (seat: string) => `held by ${seat}`,
     acceptedBy: (seat: string) => `accepted by ${seat}`,
+    closed: 'closed',
     askedAfter: (rooms: string) => `then ${rooms}`,
     nextIn: (age: string) => `next room is asked in ${age}`,
     nextDue: 'the next room is being asked',
