@@ -255,7 +255,10 @@ async fn after_a_restart_the_same_cookie_sees_the_same_contacts_with_their_notes
     let mut offers = BTreeMap::new();
     while offers.len() < 2 {
         let offer = console.until("offer").await["offer"].clone();
-        offers.insert(offer["contact"].as_str().unwrap().to_owned(), offer["id"].as_str().unwrap().to_owned());
+        // With nobody else there, this seat is asked for the other services' shares too.
+        if offer["service"] == "civil_defence" {
+            offers.insert(offer["contact"].as_str().unwrap().to_owned(), offer["id"].as_str().unwrap().to_owned());
+        }
     }
     let first = contacts.first().unwrap();
     console.done("take", &offers[first], "taken").await;
@@ -276,12 +279,15 @@ async fn after_a_restart_the_same_cookie_sees_the_same_contacts_with_their_notes
     loop {
         let value = console.hear().await.expect("an open line");
         match value["t"].as_str().unwrap() {
-            "offer" => drop(seen.insert(value["offer"]["contact"].as_str().unwrap().to_owned(), value["offer"].clone())),
+            "offer" if value["offer"]["service"] == "civil_defence" => {
+                let contact = value["offer"]["contact"].as_str().unwrap().to_owned();
+                assert!(seen.insert(contact, value["offer"].clone()).is_none(), "each once");
+            }
             "caught_up" => break,
             _ => {}
         }
     }
-    assert_eq!(seen.keys().cloned().collect::<BTreeSet<_>>(), contacts, "each once, none missing");
+    assert_eq!(seen.keys().cloned().collect::<BTreeSet<_>>(), contacts, "none is missing");
     assert_eq!(seen[first]["held_by"]["dispatcher"], "TL-CAP-FIR");
     assert_eq!(seen[first]["notes"][0]["text"], "second floor");
     console.done("accept", &offers[first], "accepted").await;
@@ -324,9 +330,12 @@ async fn many_consoles_on_joint_incidents_account_for_every_acknowledgement() {
         done.into_iter().for_each(|offer| *closed.entry(offer).or_default() += 1);
     }
     let counters = &figures.counters;
-    assert!(counters.taken == counters.accepted && counters.accepted == counters.closed, "{counters:?}");
-    assert!(took.values().chain(closed.values()).all(|count| *count == 1), "each share once: {took:?}");
-    assert!(took.len() as u64 == counters.taken && closed.keys().eq(took.keys()), "{} taken, {} closed", took.len(), closed.len());
+    assert!(closed.values().all(|count| *count == 1) && closed.len() as u64 == counters.closed, "each share ends once: {closed:?}");
+    assert!(counters.accepted == counters.closed && closed.keys().eq(took.keys()), "{counters:?}");
+    // A seat that the machine kept from its heartbeat for ten seconds loses what it holds, and another takes it.
+    if counters.leases_stale == 0 {
+        assert!(took.values().all(|count| *count == 1) && took.len() as u64 == counters.taken, "{took:?}");
+    }
 }
 
 /// A person who takes what is free and brings it to its end; gives back what it took and what it closed.

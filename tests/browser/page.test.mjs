@@ -185,6 +185,28 @@ test('letters can be made to work with Alt only, and a held key commands once', 
   must(mock.says.filter(({ t: kind }) => kind === 'take').length === 1 && !mock.says.some(({ t: kind }) => kind === 'accept'), 'a slip commanded');
 });
 
+test('a key meant for the contact that was there before does not take the one that has just come up', async (t) => {
+  const { mock, page } = await desk(t, (now) => [offer(now, { secs: 9 }), offer(now, { secs: 3 })]);
+  const [first, second] = [...mock.offers.values()];
+  // Pressed in the very frame in which the other one came up.
+  const pressed = page.evaluate((id) => new Promise((resolve) => {
+    const look = () => {
+      if (document.querySelector('.row[aria-selected=true]')?.dataset.offer !== id) return requestAnimationFrame(look);
+      document.body.dispatchEvent(new KeyboardEvent('keydown', { key: 't', code: 'KeyT', bubbles: true }));
+      return resolve();
+    };
+    look();
+  }), second.id);
+  mock.send({ t: 'alert', offer: second.id, why: 'all_call' });
+  await pressed;
+  await status(page, 'has just come up');
+  must(!mock.says.some(({ t: kind }) => kind === 'take'), 'it took what nobody had looked at');
+  // Who chose by hand keeps the choice.
+  await page.locator(`.row[data-offer="${first.id}"]`).click();
+  await page.keyboard.press('t');
+  must((await mock.said('take')).offer === first.id, 'the chosen one');
+});
+
 test('while a reason is typed new contacts are seen and ring, and neither the words nor the choice are lost', async (t) => {
   const { mock, page } = await desk(t, (now) => [offer(now, { secs: 5, held_by: { dispatcher: 'DU-POL', seat: '1' } })], { init: counted('on') });
   const held = await chosen(page);
@@ -470,6 +492,17 @@ test('stated places are drawn and said with source, size and age; a claim that c
   await page.locator('.about.where').getByText('2.4 km').waitFor();
   await page.locator('.about.where').getByText('north-east').waitFor();
   await status(page, 'A decision changed');
+});
+
+test('the named place that the words speak of is in the picture of the map', async (t) => {
+  const { page } = await desk(t, (now) => [offer(now, { at: [25.0657, 55.1713] })]);
+  await page.locator('.about.where').getByText('south-east of').waitFor();
+  await page.locator('.mark.place').getByText('Dubai Marina').waitFor();
+  const inside = await page.evaluate(() => {
+    const [box, name] = [document.querySelector('.map-box'), [...document.querySelectorAll('.mark.place bdi')].find((it) => it.textContent === 'Dubai Marina')].map((it) => it.getBoundingClientRect());
+    return name.left >= box.left && name.right <= box.right && name.top >= box.top && name.bottom <= box.bottom;
+  });
+  must(inside, 'its label lies outside the map');
 });
 
 // --- how many ---

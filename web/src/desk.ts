@@ -112,6 +112,11 @@ export class Desk {
     return (this.chosenId === null ? undefined : this.offers.get(this.chosenId)) ?? this.list()[0];
   }
 
+  /** A person chose it, and it did not come up by itself. */
+  isByHand(): boolean {
+    return this.chosenId !== null && this.offers.has(this.chosenId);
+  }
+
   choose(id: string): void {
     const before = this.chosen();
     if (before) this.dirty.add(before.offer.id);
@@ -151,7 +156,8 @@ export class Desk {
     const { offer } = shown;
     const group = this.group(shown);
     const mine = group === 'mine';
-    if (shown.asked && act !== 'note') return 'answer_awaited';
+    // What concerns the whole contact does not wait for the answer about its share.
+    if (shown.asked && !['note', 'add', 'join', 'split'].includes(act)) return 'answer_awaited';
     switch (act) {
       case 'take':
         return mine ? 'mine_already' : null;

@@ -1,7 +1,6 @@
 // Distances and directions for people: nothing is routed by them.
 
-import type { Point, Tables } from './protocol';
-import type { Place } from './protocol';
+import type { Place, Point, Tables } from './protocol';
 
 const EARTH_M = 6_371_008.8;
 const DIRECTIONS = ['N', 'NE', 'E', 'SE', 'S', 'SW', 'W', 'NW'];
@@ -20,12 +19,19 @@ export function direction(from: Point, to: Point): string {
   return DIRECTIONS[Math.round(degrees / 45) % 8] ?? 'N';
 }
 
-/** The named place nearest to a point. */
+/** The named place nearest to a point, as people say it. */
 export function nearest(tables: Tables, point: Point): Place['near'] {
-  let best: Place['near'] = null;
+  const place = nearestPlace(tables, point);
+  if (!place) return null;
+  const at: Point = [place.lat, place.lon];
+  return { name: place.name, distance_m: distanceM(at, point), direction: direction(at, point) };
+}
+
+export function nearestPlace(tables: Tables, point: Point): Tables['places'][number] | null {
+  let [best, least] = [null as Tables['places'][number] | null, Infinity];
   for (const place of tables.places) {
     const metres = distanceM([place.lat, place.lon], point);
-    if (!best || metres < best.distance_m) best = { name: place.name, distance_m: metres, direction: direction([place.lat, place.lon], point) };
+    if (metres < least) [best, least] = [place, metres];
   }
   return best;
 }

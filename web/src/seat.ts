@@ -23,6 +23,8 @@ const TICK_MS = 500;
 /** The map is drawn after the words. */
 const MAP_MS = 120;
 const MAP_IDLE_MS = 1_000;
+/** A key pressed this soon after another contact came up by itself was meant for the one before. */
+const CAME_UP_MS = 500;
 /** How long the word about a sound check that worked stays. */
 const CHECK_SHOWN_MS = 6_000;
 
@@ -55,6 +57,9 @@ export class SeatPage {
   private ticker = 0;
   private checkShown = 0;
   private asking = false;
+  /** What the panel shows, and when that last changed without the person's doing. */
+  private seen: string | null = null;
+  private cameUpAt = -CAME_UP_MS;
   /** When this session's first words came, until its first page is painted. */
   private sessionAt: number | null = null;
 
@@ -211,6 +216,7 @@ export class SeatPage {
     this.desk.dirty.clear();
     this.queue.draw(ground, dirty, all);
     this.incident.draw(ground);
+    this.noteSeen();
     this.top.draw(ground, this.topState);
     this.title();
     this.sayShown();
@@ -223,6 +229,18 @@ export class SeatPage {
       // After the frame in which it was drawn.
       window.setTimeout(() => measure('najda:first-page', since));
     }
+  }
+
+  private noteSeen(): void {
+    const now = this.desk.chosen()?.offer.id ?? null;
+    if (now !== this.seen && this.seen !== null && !this.desk.isByHand()) this.cameUpAt = performance.now();
+    this.seen = now;
+  }
+
+  /** Whether the chosen contact is one that the person can have seen before pressing. */
+  private isSeen(): boolean {
+    if (this.desk.isByHand() || this.seen === null) return true;
+    return this.seen === this.desk.chosen()?.offer.id && performance.now() - this.cameUpAt >= CAME_UP_MS;
   }
 
   /** Says that an offer is shown only when it is: a hidden page draws no frames, and shows nothing. */
@@ -375,6 +393,7 @@ export class SeatPage {
   // --- commands ---
 
   private addService(service: string): void {
+    if (!this.isSeen()) return this.remark(words().remarks.cameUp);
     const shown = this.desk.chosen();
     const why = this.desk.whyNot('add');
     if (why !== null) return this.remark(words().remarks.cannot(words().acts.add, words().whyNot[why]));
@@ -385,6 +404,7 @@ export class SeatPage {
   }
 
   private act(act: Exclude<Act, 'add'>): void {
+    if (!this.isSeen()) return this.remark(words().remarks.cameUp);
     const shown = this.desk.chosen();
     const why = this.desk.whyNot(act);
     if (why !== null || !shown) {

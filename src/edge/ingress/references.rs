@@ -122,7 +122,13 @@ impl References {
 fn host_of(uri: &Uri) -> Option<(Box<str>, u16)> {
     let authority = uri.authority().filter(|authority| !authority.as_str().contains('@'))?;
     let host = authority.host().to_ascii_lowercase();
-    (!host.is_empty()).then(|| (host.into(), authority.port_u16().unwrap_or(PORT)))
+    let port = match authority.port_u16() {
+        None if authority.as_str() == authority.host() => PORT,
+        // Something stands there that is no port.
+        None => return None,
+        Some(port) => port,
+    };
+    (!host.is_empty()).then(|| (host.into(), port))
 }
 
 /// The place in an answer, and what it counts as.

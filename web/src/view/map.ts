@@ -5,6 +5,7 @@ import L from 'leaflet';
 
 import { attribute, el, text } from '../dom';
 import { bestClaim, isTest, type Desk, type Shown } from '../desk';
+import { nearestPlace } from '../geo';
 import type { Claim, Point, Tables } from '../protocol';
 import type { Ground } from '../say';
 import { distance, list, name, plain, words } from '../words';
@@ -85,7 +86,7 @@ export class MapView {
 
   private near(): void {
     if (!this.focus) return;
-    this.map?.fitBounds(this.focus.pad(1), { maxZoom: 13, animate: false });
+    this.map?.fitBounds(this.focus.pad(0.6), { maxZoom: 13, animate: false });
     this.atCountry = false;
   }
 
@@ -127,6 +128,9 @@ export class MapView {
     this.pins = shown ? shown.offer.claims.flatMap(({ center }) => (center ? [center] : [])) : [];
     if (!shown || !best) return this.country();
     for (const claim of shown.offer.claims) this.drawClaim(claim, claim === best);
+    // The name that the words speak of is in the picture.
+    const named = this.tables && best.center && nearestPlace(this.tables, best.center);
+    if (named) this.focus = (this.focus ?? L.latLngBounds([])).extend([named.lat, named.lon]);
     this.near();
     this.drawLabels();
   }

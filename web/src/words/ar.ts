@@ -279,6 +279,7 @@ export const ar: Words = {
     nothingSaid: 'لم يُسجل شيء.',
     already: (service) => `${service}: مطلوبة من قبل.`,
     silenced: 'أُسكت الرنين؛ البلاغات ما زالت تنتظر.',
+    cameUp: 'ظهر هنا بلاغ آخر للتو: انظر ثم اضغط من جديد.',
     linkBack: 'عاد الخط؛ كل شيء محدّث.',
   },
 

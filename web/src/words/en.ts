@@ -283,6 +283,7 @@ export const en = {
     nothingSaid: 'Nothing was said.',
     already: (service: string) => `${service} is asked already.`,
     silenced: 'The ringing is silenced; the contacts still wait.',
+    cameUp: 'Another contact has just come up here: look, and press again.',
     linkBack: 'The link is back; everything is up to date.',
   },
 
