@@ -98,7 +98,7 @@ fn others() -> Vec<(&'static str, Kind, Vec<u8>)> {
         ("aml_form", Kind::AmlHttp, form.into_bytes()),
         ("aml_json", Kind::AmlHttp, json.into_bytes()),
         ("aml_sms", Kind::AmlSms, sms.into_bytes()),
-        ("msd_extensions", Kind::Msd, Car { version: 3, extensions: Some(vec![0xA5; 200]), ..Car::default() }.bytes()),
+        ("msd_extensions", Kind::Msd, Car { version: 3, extensions: Some(vec![0xA5; 100]), ..Car::default() }.bytes()),
     ]
 }
 
