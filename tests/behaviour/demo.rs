@@ -191,7 +191,7 @@ struct Counted {
 }
 
 fn counted(state: &std::path::Path) -> Counted {
-    let reader = JournalReader::open(&state.join("engine/journal")).unwrap();
+    let reader = JournalReader::open(state.join("engine/journal")).unwrap();
     let mut facts = Vec::new();
     for partition in reader.partitions() {
         let mut from_seq = Some(1);

@@ -80,7 +80,7 @@ fn near_each_other(number: u8) -> Option<LocationClaim> {
     let at = Point::from_degrees(25.2 + f64::from(number % 4) * 0.002, 55.3)?;
     let claim =
         LocationClaim { whose: Whose::Caller, place: Place::point(at), source: ClaimSource::DeviceFix, age_secs: 0, confidence: Ppm::ONE };
-    (number % 5 != 0).then_some(claim)
+    (!number.is_multiple_of(5)).then_some(claim)
 }
 
 fn pick(index: Index, words: &[&'static str]) -> &'static str {

@@ -97,9 +97,9 @@ fn hours(counted: &Counted, offset: i64) -> String {
         );
     }
     let _ = write!(out, "<text x=\"0\" y=\"{}\">{}</text>", HEIGHT + 18.0, wall(Timestamp::from_secs(*first), offset));
-    let _ = write!(
+    let _ = writeln!(
         out,
-        "<text x=\"{WIDTH}\" y=\"{}\" text-anchor=\"end\">{}, most {most}</text></svg>\n",
+        "<text x=\"{WIDTH}\" y=\"{}\" text-anchor=\"end\">{}, most {most}</text></svg>",
         HEIGHT + 18.0,
         wall(Timestamp::from_secs(*last), offset)
     );
@@ -134,7 +134,7 @@ fn waits(counted: &Counted) -> String {
         );
     }
     let at = NAMES + 15.0 * scale;
-    let _ = write!(out, "<line class=\"line\" x1=\"{at:.1}\" x2=\"{at:.1}\" y1=\"0\" y2=\"{high:.1}\"/></svg>\n");
+    let _ = writeln!(out, "<line class=\"line\" x1=\"{at:.1}\" x2=\"{at:.1}\" y1=\"0\" y2=\"{high:.1}\"/></svg>");
     out
 }
 

@@ -11,9 +11,12 @@ use crate::wire::console_json::BorderLine;
 /// About 110 m: below a pixel where a whole emirate is on the screen.
 const TOLERANCE_DEGREES: f64 = 0.001;
 
+/// A straight piece of a border.
+type Edge = (Point, Point);
+
 /// Every border and coast of the tables, as lines.
 pub(super) fn lines(tables: &Tables) -> Vec<BorderLine> {
-    let mut by_sides: HashMap<(u16, Option<u16>), Vec<(Point, Point)>> = HashMap::new();
+    let mut by_sides: HashMap<(u16, Option<u16>), Vec<Edge>> = HashMap::new();
     for edge in tables.ground.edges.edges() {
         by_sides.entry((edge.area, edge.other)).or_default().push((edge.a, edge.b));
     }
@@ -39,7 +42,7 @@ fn thinned(chain: &[Point]) -> Vec<[f64; 2]> {
 }
 
 /// Joins edges end to end as far as that is without choice.
-fn chains(edges: Vec<(Point, Point)>) -> Vec<Vec<Point>> {
+fn chains(edges: Vec<Edge>) -> Vec<Vec<Point>> {
     let mut at: HashMap<Point, Vec<usize>> = HashMap::new();
     for (index, (a, b)) in edges.iter().enumerate() {
         at.entry(*a).or_default().push(index);
