@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| najda_fuzz::read(najda::wire::reading::Kind::Msd, bytes));
+libfuzzer_sys::fuzz_target!(init: najda_fuzz::prepare(), |bytes: &[u8]| najda_fuzz::read(najda::wire::reading::Kind::Msd, bytes));

@@ -17,6 +17,11 @@ use najda::wire::sip::Request;
 use najda::wire::sip_answer::{Answer, datagram_return};
 
 static SNAPSHOT: LazyLock<Snapshot> = LazyLock::new(|| Snapshot::of(load_or_shipped(None).expect("the shipped tables are good").tables));
+/// Builds the tables before the first input, whose time would be taken for the reader's.
+pub fn prepare() {
+    LazyLock::force(&SNAPSHOT);
+}
+
 const NOW: Timestamp = Timestamp::from_secs(1_780_000_000);
 
 /// A message of telephony: read, said as JSON, made a contact and routed. None of it may panic.
