@@ -110,7 +110,8 @@ impl Console {
     }
 
     async fn send(&mut self, message: Message) {
-        self.socket.send(message).await.unwrap();
+        // A line that the engine has closed shows in what is heard.
+        let _ = self.socket.send(message).await;
     }
 
     /// The next message; `None` when the engine has closed. Numbers rise by one.
