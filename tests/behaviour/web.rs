@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
@@ -303,6 +304,7 @@ async fn after_a_restart_the_same_cookie_sees_the_same_contacts_with_their_notes
 async fn many_consoles_on_joint_incidents_account_for_every_acknowledgement() {
     const INCIDENTS: usize = 30;
     let house = House::start().await;
+    let told = Arc::new(AtomicU64::new(0));
     let mut working = Vec::new();
     for room in ["TL-CAP-FIR", "TL-CAP-POL", "TL-CAP-AMB"] {
         for seat in 0..6 {
@@ -312,7 +314,7 @@ async fn many_consoles_on_joint_incidents_account_for_every_acknowledgement() {
             let (_, head, _) = http(house.addr(), "POST", "/console/session", "", &json!({ "invite": token }).to_string()).await;
             let cookie = head.lines().find_map(|line| line.strip_prefix("set-cookie: ")).unwrap().split(';').next().unwrap().to_owned();
             let console = house.console(&cookie).await;
-            working.push(tokio::spawn(work(console, room.to_owned(), format!("s{seat}"))));
+            working.push(tokio::spawn(work(console, room.to_owned(), format!("s{seat}"), Arc::clone(&told))));
         }
     }
     for n in 0..INCIDENTS {
@@ -322,6 +324,7 @@ async fn many_consoles_on_joint_incidents_account_for_every_acknowledgement() {
     let core = Arc::clone(house.running.node.core());
     crate::running::until("every contact has ended", || core.figures.load().counters.ended == INCIDENTS as u64).await;
     let figures = core.figures.load_full();
+    crate::running::until("who closed it has heard so", || told.load(Ordering::Relaxed) == figures.counters.closed).await;
     // The door closes, and every console says what it did.
     house.web.shutdown().await;
     let (mut took, mut closed) = (BTreeMap::<String, u32>::new(), BTreeMap::<String, u32>::new());
@@ -340,7 +343,7 @@ async fn many_consoles_on_joint_incidents_account_for_every_acknowledgement() {
 }
 
 /// A person who takes what is free and brings it to its end; gives back what it took and what it closed.
-async fn work(mut console: Console, room: String, seat: String) -> (Vec<String>, Vec<String>) {
+async fn work(mut console: Console, room: String, seat: String, told: Arc<AtomicU64>) -> (Vec<String>, Vec<String>) {
     let (mut mine, mut done) = (Vec::new(), Vec::new());
     while let Some(value) = console.hear().await {
         let by_me = value["by"]["dispatcher"] == *room && value["by"]["seat"] == *seat;
@@ -356,7 +359,10 @@ async fn work(mut console: Console, room: String, seat: String) -> (Vec<String>,
                 mine.push(offer);
             }
             "accepted" if by_me => console.say(json!({ "t": "close", "offer": offer, "reason": "done" })).await,
-            "closed" if by_me => done.push(offer),
+            "closed" if by_me => {
+                done.push(offer);
+                told.fetch_add(1, Ordering::Relaxed);
+            }
             _ => console.say(json!({ "t": "heartbeat" })).await,
         }
     }
