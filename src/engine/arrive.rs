@@ -56,6 +56,17 @@ impl Engine {
         Arrival::New(id)
     }
 
+    pub(super) fn news(&mut self, contact: Arc<Contact>, decision: Arc<DecisionRecord>, out: &mut Outputs) {
+        let newest = self.core.known.by_key(&digest::of_key(&contact.key));
+        match newest.and_then(|id| self.lives.get_mut(&id)).filter(|life| life.ended.is_none()) {
+            Some(life) => {
+                self.core.counters.evidence += 1;
+                self.core.merge_evidence(life, evidence_in(&contact), out);
+            }
+            None => drop(self.arrived(contact, decision, false, out)),
+        }
+    }
+
     /// The contact this one is: the same content, or the same contact with more or less evidence handed back.
     fn same_contact(&self, contact: &Contact, (key, content): Digests, handed_back: bool) -> Option<ContactId> {
         let known = |id: &ContactId| self.lives.contains_key(id) || self.core.known.ended(id).is_some();

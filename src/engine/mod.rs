@@ -85,6 +85,12 @@ pub enum Input {
         key: ContactKey,
         evidence: Evidence,
     },
+    /// A sender speaks again under a key: news of the contact that lives under it, or a contact where none does any more. What comes
+    /// after an end is nobody's evidence, and somebody may need help again.
+    News {
+        contact: Arc<Contact>,
+        decision: Arc<DecisionRecord>,
+    },
     /// Evidence that names its caller and no contact: about the newest live contact of the line, or the next that comes soon.
     LineEvidence {
         /// As in the decision's [`Caller`](crate::decision::Caller).
@@ -521,6 +527,7 @@ impl Engine {
             }
             Input::Evidence { session, key, evidence } => self.evidence(session, &key, evidence, out),
             Input::LineEvidence { line, evidence } => self.line_evidence(line, evidence, out),
+            Input::News { contact, decision } => self.news(contact, decision, out),
             Input::Redecided { contact, revision, decision } => self.redecided(contact, revision, decision, out),
             Input::Answered { session, key, dispatcher } => self.answered(session, &key, dispatcher, out),
             Input::HungUp { session, key, why } => self.hung_up(session, &key, why, out),

@@ -1438,3 +1438,31 @@ fn doors_without_voice_are_offered_like_all_others() {
     let offers = stage.arrive_as(contact, decision("AMB: DU-AMB"));
     assert!(stage.sees(console, offers[0]));
 }
+
+// --- a sender speaks again ---
+
+#[test]
+fn news_of_a_living_contact_is_evidence_and_after_its_end_it_is_a_contact_again() {
+    let mut stage = Stage::new();
+    stage.disk_is_fast = true;
+    let fire = stage.console("DU-POL", "1");
+    let offer = stage.arrive("alert", "POL: DU-POL")[0];
+    let news = |stage: &mut Stage, text: &str| {
+        let mut contact = stage.contact("gw", "alert");
+        contact.signals = words(text).signals;
+        let id = contact.id;
+        stage.input(Input::News { contact: Arc::new(contact), decision: decision("POL: DU-POL") });
+        OfferId { contact: id, ..offer }
+    };
+    let of_living = news(&mut stage, "it spreads");
+    assert_eq!((stage.contacts().len(), stage.reroutes.len()), (1, 1));
+    assert!(!stage.sees(fire, of_living));
+    stage.redecide("POL: DU-POL");
+    stage.take(fire, offer);
+    stage.accept(fire, offer);
+    stage.close(fire, offer);
+    assert_eq!(stage.endings().len(), 1);
+    let again = news(&mut stage, "it burns again");
+    assert!(stage.sees(fire, again), "nobody's evidence, and somebody may need help");
+    assert_eq!(stage.shown(fire, again).unwrap().decision.discrepancies, [name("key_reused")]);
+}

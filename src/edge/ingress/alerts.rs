@@ -6,7 +6,9 @@
 //! speaks of, and its decision says that the name was used before.
 //!
 //! # Invariants
-//! - Only the gateway that brought an alert can have it updated or cancelled; its name is part of the key.
+//! - Only the gateway that brought an alert can have it updated or cancelled; its name is part of the key. Gateways of the SIP door
+//!   are one gateway there, as they are for calls.
+//! - News of a contact that has ended is a contact again: the engine decides that, which knows.
 //! - Nothing here ends a contact.
 
 use std::collections::{BTreeMap, VecDeque};

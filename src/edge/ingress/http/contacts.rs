@@ -68,14 +68,7 @@ impl Hall {
         now: Timestamp,
         place: Option<OwnedSemaphorePermit>,
     ) -> Response {
-        let desk = GatewayDesk {
-            trunk: gateway.line,
-            load_test: gateway.load_test,
-            core: Arc::clone(&self.core) as Arc<dyn Core>,
-            clock: self.core.clock,
-            counters: Arc::clone(&self.counters),
-        };
-        let Decided { decision, targets } = desk.decide(&contact, now);
+        let Decided { decision, targets } = self.desk(gateway).decide(&contact, now);
         count(&self.counters.contacts);
         if !contact.oddities.is_empty() {
             count(&self.counters.contacts_cut);
@@ -93,6 +86,16 @@ impl Hall {
         };
         let status = if known_as.is_some() { StatusCode::CREATED } else { StatusCode::ACCEPTED };
         json(status, &ContactAnswer::new(id, known_as, &targets, DecisionJson::new(&gateway_ref, &decision, None)))
+    }
+
+    pub(super) fn desk(&self, gateway: HttpGateway) -> GatewayDesk {
+        GatewayDesk {
+            trunk: gateway.line,
+            load_test: gateway.load_test,
+            core: Arc::clone(&self.core) as Arc<dyn Core>,
+            clock: self.core.clock,
+            counters: Arc::clone(&self.counters),
+        }
     }
 
     /// Tells the engine. While its queue is full a task of its own goes on trying, so that a caller who leaves loses nothing; it

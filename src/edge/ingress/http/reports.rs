@@ -18,13 +18,13 @@ use serde_json::json as object;
 use tokio::sync::SemaphorePermit;
 
 use super::contacts::id_of;
-use super::{Hall, json, read_body, refused};
-use crate::contact::ContactKey;
+use super::{Hall, HttpGateway, json, read_body, refused};
+use crate::contact::{Contact, ContactKey};
 use crate::deliver::{Evidence, HangUp};
 use crate::edge::ingress::alerts::About;
 use crate::edge::ingress::count;
 use crate::edge::ingress::lines::insist;
-use crate::edge::ingress::sip::calls::{evidence_of, taken_back};
+use crate::edge::ingress::sip::calls::taken_back;
 use crate::engine::Input;
 use crate::limits::{AML_BYTES_MAX, SIP_BYTES_MAX};
 use crate::units::{ContactId, Name, Timestamp};
@@ -76,10 +76,15 @@ pub(super) async fn post_cap(State(hall): State<Arc<Hall>>, request: Request<Bod
     match (alert.outcome, alert.contact(receipt)) {
         (Outcome::Routed, Some(mut contact)) => {
             contact.load_test = gateway.load_test;
-            match alert.cap.as_ref().map(|cap| hall.alerts.about(gateway.line, cap, now)) {
+            let about = alert.cap.as_ref().map(|cap| hall.alerts.about(gateway.line, cap, now));
+            match about {
                 None => {}
                 Some(About::Itself(key)) => contact.key = key,
-                Some(About::Update(key)) => return hall.news(key, evidence_of(contact, true), &alert).await,
+                Some(About::Update(key)) => {
+                    contact.key = key;
+                    contact.id = id_of(&contact, &hall.id_key, now);
+                    return hall.news(contact, gateway, now, &alert).await;
+                }
                 Some(About::Cancel(key)) => return hall.taken_back(key, gateway.line, &alert).await,
                 Some(About::Nothing) => {
                     count(&hall.counters.malformed);
@@ -112,10 +117,12 @@ impl Hall {
         Ok((parts, bytes, place))
     }
 
-    /// An update of an alert: late evidence of its contact, which the journal holds with the decision about it.
-    async fn news(&self, key: ContactKey, evidence: Evidence, alert: &Reading) -> Response {
-        let answer = object!({ "outcome": "update", "id": &*key.gateway_ref, "discrepancies": alert.notes.codes() });
-        insist(&self.core, Input::Evidence { session: None, key, evidence }).await;
+    /// An update of an alert: late evidence of its contact, which the journal holds with the decision about it; a contact of its own
+    /// when that one has ended.
+    async fn news(&self, contact: Contact, gateway: HttpGateway, now: Timestamp, alert: &Reading) -> Response {
+        let answer = object!({ "outcome": "update", "id": &*contact.key.gateway_ref, "discrepancies": alert.notes.codes() });
+        let decision = self.desk(gateway).decide(&contact, now).decision;
+        insist(&self.core, Input::News { contact: Arc::new(contact), decision }).await;
         json(StatusCode::ACCEPTED, &answer)
     }
 

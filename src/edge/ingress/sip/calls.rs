@@ -304,7 +304,9 @@ impl Hall {
                     None => {}
                     Some(About::Itself(key)) => contact.key = key,
                     Some(About::Update(key)) => {
-                        self.tell_evidence(&key, evidence_of(contact, true));
+                        contact.key = key;
+                        let decision = self.desk.decide(&contact, now).decision;
+                        self.tell(Input::News { contact: Arc::new(contact), decision });
                         return self.answer(request, peer, 202, "");
                     }
                     Some(About::Cancel(key)) => {
@@ -518,7 +520,7 @@ pub(in crate::edge::ingress) fn taken_back(reading: &Reading) -> Evidence {
 }
 
 /// What a later request says of a contact. In a dialog the request URI is a device, not something anybody dialled.
-pub(in crate::edge::ingress) fn evidence_of(contact: Contact, in_dialog: bool) -> Evidence {
+fn evidence_of(contact: Contact, in_dialog: bool) -> Evidence {
     let Contact { claims, mut signals, lang, oddities, .. } = contact;
     debug_assert!(!oddities.contains(&Oddity::UnknownDoor), "this door is known");
     if in_dialog {
