@@ -21,6 +21,7 @@ use crate::decision::DecisionRecord;
 use crate::deliver::{DispatcherState, Evidence, Fact, OfferId};
 use crate::edge::ingress::sip::reference_begins;
 use crate::edge::store::embedded::JournalReader;
+use crate::geo::makani;
 use crate::journal::projection::{ContactRow, Query};
 use crate::limits::READ_ENTRIES_MAX;
 use crate::service::Service;
@@ -294,7 +295,7 @@ fn claim(claim: &LocationClaim) -> String {
             let (at, radius_m) = (shape.representative(), shape.reach_cm() / 100);
             format!("{source} {:.5} {:.5} within {radius_m} m", at.lat_degrees(), at.lon_degrees())
         }
-        Place::Makani(digits) => format!("{source} {}", String::from_utf8_lossy(digits)),
+        Place::Makani(digits) => format!("{source} {}", makani::written(*digits)),
     }
 }
 

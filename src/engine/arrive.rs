@@ -48,7 +48,7 @@ impl Engine {
             let mut life = Box::new(self.core.begin(contact, decision, digests, out));
             let earlier = self.earlier_of(&life);
             self.join_earlier(&mut life, earlier, out);
-            self.core.find_related(&mut life);
+            self.core.enter_scene(&mut life, true);
             self.core.welcome(&mut life, earlier, out);
             self.lives.insert(id, life);
             self.tell_related(id, out);

@@ -214,14 +214,9 @@ impl Core {
     }
 
     /// Tells the rooms of the other services how far this one has come; those that see its share hear of each step itself.
-    pub(super) fn tell_services_beside(&self, life: &Life, service: Service, out: &mut Outputs) {
-        if let Some(index) = life.position(service) {
-            self.tell_other_services(life, index, out);
-        }
-    }
-
-    pub(super) fn tell_other_services(&self, life: &Life, index: usize, out: &mut Outputs) {
-        let Some(part) = life.parts.get(index).filter(|_| life.parts.len() > 1 && life.ended.is_none()) else { return };
+    pub(super) fn tell_other_services(&self, life: &Life, service: Service, out: &mut Outputs) {
+        let part = life.parts.iter().find(|part| part.service == service);
+        let Some(part) = part.filter(|_| life.parts.len() > 1 && life.ended.is_none()) else { return };
         let sees = part.viewers();
         let beside: Vec<_> = life.viewers().into_iter().filter(|room| !sees.contains(room)).collect();
         if !beside.is_empty() {
@@ -300,11 +295,7 @@ impl Core {
         }
     }
 
-    /// Puts the contact on the ground and finds what else there may speak of the same event.
-    pub(super) fn find_related(&mut self, life: &mut Life) {
-        self.enter_scene(life, true);
-    }
-
+    /// Puts the contact on the ground, and finds what else there may speak of the same event.
     pub(super) fn enter_scene(&mut self, life: &mut Life, compare: bool) {
         if life.ended.is_some() {
             return;
@@ -331,7 +322,7 @@ impl Core {
             self.unlist_incident(before, life.id);
         }
         let known = std::mem::take(&mut life.candidates);
-        self.find_related(life);
+        self.enter_scene(life, true);
         if known != life.candidates {
             self.say_related(life, out);
         }

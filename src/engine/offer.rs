@@ -376,7 +376,7 @@ impl Core {
         self.begin_wait(part);
         let viewers = part.viewers();
         self.tell_rooms(life, &viewers, &ConsoleHears::Waiting { offer, why }, out);
-        self.tell_other_services(life, index, out);
+        self.tell_other_services(life, offer.service, out);
         self.seek_again(life, index, out);
     }
 

@@ -95,7 +95,7 @@ impl Core {
         let Some(part) = life.position(offer.service).and_then(|index| life.parts.get(index)) else { return };
         let Some(holder) = part.holder.filter(|_| part.taken_seq == seq) else { return };
         self.say_taken(receipt, life, part, self.floor.seat_name(holder), out);
-        self.tell_services_beside(life, part.service, out);
+        self.tell_other_services(life, part.service, out);
         // A person took it: an unanswered call goes to that person's room.
         let room = self.floor.seat(holder).map(|seat| seat.room);
         if let Some(room) = room.filter(|_| part.lead) {
@@ -110,7 +110,7 @@ impl Core {
         let viewers = part.viewers();
         self.say_accepted(receipt, life, part.service, by, out);
         self.tell_rooms(life, &viewers, &ConsoleHears::Accepted { offer, by }, out);
-        self.tell_services_beside(life, offer.service, out);
+        self.tell_other_services(life, offer.service, out);
     }
 
     fn keep_called_back(&mut self, _: Receipt, seq: u64, life: &Life, offer: OfferId, out: &mut Outputs) {
@@ -124,7 +124,7 @@ impl Core {
         let Some(part) = life.position(offer.service).and_then(|index| life.parts.get(index)) else { return };
         let Some((seat, _)) = part.closed else { return };
         self.say_closed(receipt, life, part, self.floor.seat_name(seat), out);
-        self.tell_services_beside(life, offer.service, out);
+        self.tell_other_services(life, offer.service, out);
     }
 
     fn keep_ended(&mut self, receipt: Receipt, life: &Life, out: &mut Outputs) {

@@ -53,6 +53,11 @@ pub fn parse(text: &str) -> Option<Digits> {
     digits.into_inner().ok()
 }
 
+/// The number as it is printed on a building's plate, without its blank.
+pub fn written(digits: Digits) -> String {
+    digits.iter().map(|digit| char::from(b'0' + (*digit).min(9))).collect()
+}
+
 /// The number of a place; `None` where zone 40's series do not hold (beyond 7 degrees of its meridian, south of the equator).
 pub fn encode(point: Point) -> Option<Digits> {
     let (easting, northing) = utm(point)?;
@@ -210,15 +215,11 @@ impl FloorExact for f64 {
 mod tests {
     use super::*;
 
-    fn text(digits: Digits) -> String {
-        digits.iter().map(|digit| char::from(b'0' + digit)).collect()
-    }
-
     #[test]
     fn known_plates_are_read_and_written() {
         for (lat, lon, plate) in [(25.264_637_3, 55.312_168, "3003295320"), (25.419_01, 55.453_12, "4442612247")] {
             let point = Point::from_degrees(lat, lon).unwrap();
-            assert_eq!(text(encode(point).unwrap()), plate);
+            assert_eq!(written(encode(point).unwrap()), plate);
             let mut places = ArrayVec::new();
             assert!(candidates(parse(plate).unwrap(), BBox::around(point, 1_000_000), &mut places));
             assert_eq!(places.len(), 1);
@@ -232,6 +233,7 @@ mod tests {
         for written in ["30032 95320", "3003295320", " 30032-95320 ", "٣٠٠٣٢ ٩٥٣٢٠", "۳۰۰۳۲–۹۵۳۲۰", "3 0 0 3 2 9 5 3 2 0"]
         {
             assert_eq!(parse(written), digits, "{written}");
+            assert_eq!(digits.map(super::written).as_deref(), Some("3003295320"));
         }
         for garbled in ["", "30032 9532", "30032 953201", "30032 9532O", "30032+95320"] {
             assert_eq!(parse(garbled), None, "{garbled}");
@@ -248,7 +250,7 @@ mod tests {
         assert!(candidates(parse("30032 95320").unwrap(), box_of(22.6, 51.5, 26.1, 56.4), &mut places) || places.is_full());
         assert!(places.is_sorted_by_key(|place| place.lat_e7 / 5_000_000), "from south to north: {places:?}");
         for place in &places {
-            assert_eq!(text(encode(*place).unwrap()), "3003295320");
+            assert_eq!(written(encode(*place).unwrap()), "3003295320");
         }
     }
 

@@ -68,6 +68,7 @@ pub struct RoomReport {
     pub taken: u64,
     /// Taken shares that another room was responsible for.
     pub for_others: u64,
+    /// Hand-overs among them: the holder asks for another either way.
     pub declined: u64,
     pub handed_over: u64,
     pub to_take: Times,

@@ -9,8 +9,11 @@ use serde_json::{Value, json};
 use super::decision_json::DecisionJson;
 use crate::contact::{ClaimSource, Contact, LocationClaim, Place, Signal, Whose};
 use crate::decision::DecisionRecord;
-use crate::deliver::{AlertWhy, CallbackOutcome, ConsoleHears, ConsoleSays, Note, Offer, OfferId, Refusal, Role, Seat, Share, WaitingWhy};
+use crate::deliver::{
+    AlertWhy, CallbackOutcome, ConsoleHears, ConsoleSays, HangUp, Note, Offer, OfferId, Refusal, Role, Seat, Share, WaitingWhy,
+};
 use crate::geo::area::Shape;
+use crate::geo::makani;
 use crate::geo::point::Point;
 use crate::incident::{Because, Candidate};
 use crate::limits::LANGUAGES_MAX;
@@ -173,7 +176,7 @@ fn hears_json(hears: &ConsoleHears, tables: &Tables, now: Timestamp) -> Value {
         ConsoleHears::Waiting { offer, why } => json!({ "t": "waiting", "offer": offer_text(offer), "why": waiting_word(*why) }),
         ConsoleHears::Withdrawn { offer } => json!({ "t": "withdrawn", "offer": offer_text(offer) }),
         ConsoleHears::CallerHungUp { contact, why } => {
-            json!({ "t": "hung_up", "contact": contact.to_string(), "why": why.word().replace(' ', "_").replace("hung_up", "caller") })
+            json!({ "t": "hung_up", "contact": contact.to_string(), "why": hang_up_word(*why) })
         }
         ConsoleHears::Alert { offer, why } => json!({ "t": "alert", "offer": offer_text(offer), "why": alert_word(*why) }),
         ConsoleHears::CalledBack { offer, by, outcome } => {
@@ -250,7 +253,7 @@ fn offer_json(offer: &Offer, tables: &Tables) -> Value {
     let (contact, decision) = (&*offer.contact, &*offer.decision);
     let callback = offer.callback.map(|callback| {
         json!({
-            "why": callback.why.word().replace(' ', "_").replace("hung_up", "caller"),
+            "why": hang_up_word(callback.why),
             "since": callback.since.unix_micros,
             "number": callback.number.map(|number| number.to_string()),
             "outcome": callback.outcome.map(CallbackOutcome::word),
@@ -324,7 +327,7 @@ fn signal_json(signal: &Signal) -> Option<Value> {
 
 fn claim_json(claim: &LocationClaim) -> Value {
     let (makani, shape) = match &claim.place {
-        Place::Makani(digits) => (Some(digits.iter().map(|digit| char::from(b'0' + digit % 16 % 10)).collect::<String>()), None),
+        Place::Makani(digits) => (Some(makani::written(*digits)), None),
         Place::Shape(shape) => (None, Some(shape)),
     };
     json!({
@@ -468,6 +471,14 @@ const fn source_word(source: ClaimSource) -> &'static str {
         ClaimSource::Civic => "civic",
         ClaimSource::Makani => "makani",
         ClaimSource::ServingCell => "serving_cell",
+    }
+}
+
+const fn hang_up_word(why: HangUp) -> &'static str {
+    match why {
+        HangUp::Caller => "caller",
+        HangUp::LineDropped => "line_dropped",
+        HangUp::Silent => "silent",
     }
 }
 

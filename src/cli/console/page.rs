@@ -7,6 +7,7 @@ use crate::cli::screen::{Line, Look, clip, columns_of, isolated, plain, wait_of}
 use crate::contact::{Contact, Door, Place, Signal};
 use crate::decision::DecisionRecord;
 use crate::deliver::Share;
+use crate::geo::makani;
 use crate::geo::point::Point;
 use crate::incident::Because;
 use crate::tables::near;
@@ -253,8 +254,7 @@ fn long_place(tables: &Tables, contact: &Contact, decision: &DecisionRecord) -> 
     }
     for claim in &contact.claims {
         if let Place::Makani(digits) = &claim.place {
-            let digits: String = digits.iter().map(|digit| char::from(b'0' + digit % 10)).collect();
-            parts.push(format!("Makani {digits}"));
+            parts.push(format!("Makani {}", makani::written(*digits)));
         }
     }
     parts.push(format!("known by {}", decision.rung));

@@ -35,7 +35,7 @@ use arc_swap::ArcSwapOption;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::ws::WebSocketUpgrade;
-use axum::extract::{DefaultBodyLimit, FromRequestParts, Request, State};
+use axum::extract::{FromRequestParts, Request, State};
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, HOST, ORIGIN, REFERRER_POLICY, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
 };
@@ -58,12 +58,14 @@ use tokio_rustls::TlsAcceptor;
 use self::pass::{Pass, Passes};
 use crate::client::transport::{Identity, IdentityError};
 use crate::deliver::Seat;
+use crate::edge::ingress::http::{json, read_body, refused};
 use crate::edge::ingress::{DoorCounters, count};
 use crate::edge::listen;
 use crate::edge::run::{Node, NodeCore};
 use crate::edge::tls::{self, ResetKeyError, Role};
 use crate::limits::{
-    CONSOLE_BODY_BYTES_MAX, CONSOLES_MAX, DRAIN_MICROS_MAX, HANDSHAKE_MICROS_MAX, HTTP_CONNECTIONS_MAX, HTTP_HEAD_MICROS_MAX,
+    CONSOLE_BODY_BYTES_MAX, CONSOLES_MAX, DRAIN_MICROS_MAX, HANDSHAKE_MICROS_MAX, HTTP_BODY_MICROS_MAX, HTTP_CONNECTIONS_MAX,
+    HTTP_HEAD_MICROS_MAX,
 };
 use crate::units::TablesVersion;
 use crate::wire::console_json::{seat_json, tables_json};
@@ -80,6 +82,7 @@ pub struct WebConfig {
     pub consoles_max: usize,
     pub handshake_wait: Duration,
     pub head_wait: Duration,
+    pub body_wait: Duration,
     pub drain_wait: Duration,
 }
 
@@ -93,6 +96,7 @@ impl WebConfig {
             consoles_max: CONSOLES_MAX,
             handshake_wait: Duration::from_micros(HANDSHAKE_MICROS_MAX),
             head_wait: Duration::from_micros(HTTP_HEAD_MICROS_MAX),
+            body_wait: Duration::from_micros(HTTP_BODY_MICROS_MAX),
             drain_wait: Duration::from_micros(DRAIN_MICROS_MAX),
         }
     }
@@ -234,7 +238,6 @@ fn router(hall: Arc<Hall>) -> Router {
         .route("/console/tables.json", get(tables))
         .route("/console/ws", get(talk))
         .fallback(assets::get)
-        .layer(DefaultBodyLimit::max(CONSOLE_BODY_BYTES_MAX))
         .layer(from_fn(guarded))
         .with_state(hall)
 }
@@ -285,14 +288,6 @@ impl Hall {
     }
 }
 
-fn json(status: StatusCode, value: &serde_json::Value) -> Response {
-    (status, [(CONTENT_TYPE, HeaderValue::from_static("application/json"))], value.to_string() + "\n").into_response()
-}
-
-fn refused(status: StatusCode, error: &str, remedy: &str) -> Response {
-    json(status, &object!({ "error": error, "remedy": remedy }))
-}
-
 async fn me(State(hall): State<Arc<Hall>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
     match hall.seat(&parts).await {
@@ -310,7 +305,12 @@ struct Invited {
     invite: String,
 }
 
-async fn sign_in(State(hall): State<Arc<Hall>>, body: Bytes) -> Response {
+async fn sign_in(State(hall): State<Arc<Hall>>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let body = match read_body(&parts, body, CONSOLE_BODY_BYTES_MAX, hall.config.body_wait).await {
+        Ok(body) => body,
+        Err(answer) => return answer,
+    };
     let wrong = |remedy| refused(StatusCode::UNAUTHORIZED, "this invitation is used up, too old, or none", remedy);
     let Ok(Invited { invite }) = serde_json::from_slice::<Invited>(&body) else {
         return refused(StatusCode::BAD_REQUEST, "an invitation is expected", "send {\"invite\":\"TOKEN\"}");
@@ -347,7 +347,7 @@ async fn sign_out(State(hall): State<Arc<Hall>>, request: Request) -> Response {
             answer
         }
         Err(why) => {
-            refused(StatusCode::INTERNAL_SERVER_ERROR, &format!("the sign-out could not be kept: {why}"), "look at the state folder")
+            refused(StatusCode::INTERNAL_SERVER_ERROR, format!("the sign-out could not be kept: {why}"), "look at the state folder")
         }
     }
 }

@@ -413,7 +413,7 @@ fn bearer(parts: &Parts) -> Option<&str> {
 /// Reads a whole body within its bounds.
 ///
 /// Of a body that is too long a bounded rest is read and thrown away: who closes on a caller that still writes takes the answer from it.
-async fn read_body(parts: &Parts, mut body: Body, bytes_max: usize, wait: Duration) -> Result<Bytes, Response> {
+pub(in crate::edge) async fn read_body(parts: &Parts, mut body: Body, bytes_max: usize, wait: Duration) -> Result<Bytes, Response> {
     let too_long = || refused(StatusCode::PAYLOAD_TOO_LARGE, format!("the body has more than {bytes_max} bytes"), "send less");
     let said = parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()).and_then(|text| text.parse::<u64>().ok());
     let is_too_long = said.is_some_and(|bytes| bytes > bytes_max as u64);
@@ -446,12 +446,12 @@ async fn read_body(parts: &Parts, mut body: Body, bytes_max: usize, wait: Durati
     }
 }
 
-fn json(status: StatusCode, value: &impl serde::Serialize) -> Response {
+pub(in crate::edge) fn json(status: StatusCode, value: &impl serde::Serialize) -> Response {
     // Plain fields and finite numbers always serialise; an empty object stands for the impossible.
     let text = serde_json::to_string(value).unwrap_or_else(|_| "{}".to_owned());
     (status, [(CONTENT_TYPE, HeaderValue::from_static("application/json"))], text + "\n").into_response()
 }
 
-fn refused(status: StatusCode, error: impl Into<String>, remedy: &str) -> Response {
+pub(in crate::edge) fn refused(status: StatusCode, error: impl Into<String>, remedy: &str) -> Response {
     json(status, &Refused { error: error.into(), remedy: remedy.to_owned() })
 }

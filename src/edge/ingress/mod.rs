@@ -11,9 +11,12 @@ pub mod quic;
 mod references;
 pub mod sip;
 
+use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
 
 use crossbeam::utils::CachePadded;
 
@@ -94,6 +97,16 @@ pub struct DoorCounters {
 pub(super) async fn told(draining: &mut tokio::sync::watch::Receiver<bool>) {
     // An error means that the door is gone, which is the same news.
     let _ = draining.wait_for(|draining| *draining).await;
+}
+
+/// A panic in one session ends that session in order, because the engine must hear that it is gone: `None` then.
+pub(super) async fn unpanicked<T>(run: impl Future<Output = T>) -> Option<T> {
+    let mut run = pin!(run);
+    poll_fn(|context| {
+        let polled = catch_unwind(AssertUnwindSafe(|| run.as_mut().poll(context)));
+        polled.map_or(Poll::Ready(None), |polled| polled.map(Some))
+    })
+    .await
 }
 
 pub(super) fn count(counter: &AtomicU64) {

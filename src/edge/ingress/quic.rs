@@ -10,14 +10,12 @@
 //! reading, and only that session: its contacts have their answers, wait here, and go in as soon as there is room.
 
 use std::collections::VecDeque;
-use std::future::{poll_fn, ready};
+use std::future::ready;
 use std::io;
 use std::net::{SocketAddr, UdpSocket};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::Duration;
 
 use quinn::crypto::rustls::HandshakeData;
@@ -28,7 +26,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::{Core, Desk, DoorCounters, GatewayDesk, count, told};
+use super::{Core, Desk, DoorCounters, GatewayDesk, count, told, unpanicked};
 use crate::client::transport::{ALPN_CONSOLE, ALPN_GATEWAY, CloseCode, Identity, IdentityError};
 use crate::edge::clock::Clock;
 use crate::edge::console::server::ConsoleDesk;
@@ -329,7 +327,7 @@ async fn session<D: Desk>(hall: &Hall, streams: Streams, desk: D) -> CloseCode {
     let stop = outbox.stop();
     let writer = Writer { send: streams.send, out: Vec::with_capacity(16 * 1024), seq: 0 };
     let mut talk = Talk { hall, desk, outbox, stop, writer, said_seq: 0, told_seq: 0, tell_by: None };
-    let over = unpanicked(talk.run(streams.recv, streams.buffer, &mut backlog)).await;
+    let over = unpanicked(talk.run(streams.recv, streams.buffer, &mut backlog)).await.unwrap_or(Over::Broken);
     let code = match over {
         Over::Broken => {
             count(&hall.counters.sessions_broken);
@@ -352,16 +350,6 @@ async fn session<D: Desk>(hall: &Hall, streams: Streams, desk: D) -> CloseCode {
         sleep(Duration::from_micros(RESUBMIT_MICROS)).await;
     }
     code
-}
-
-/// A panic in one session ends that session in order: the engine must hear that it is gone.
-async fn unpanicked(run: impl Future<Output = Over>) -> Over {
-    let mut run = pin!(run);
-    poll_fn(|context| {
-        let polled = catch_unwind(AssertUnwindSafe(|| run.as_mut().poll(context)));
-        polled.unwrap_or(Poll::Ready(Over::Broken))
-    })
-    .await
 }
 
 /// Hands inputs to the engine in their order. False when its queue is full and some are left.

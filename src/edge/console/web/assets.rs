@@ -4,13 +4,15 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 
+use crate::edge::ingress::http::refused;
+
 include!(concat!(env!("OUT_DIR"), "/page.rs"));
 
 pub(super) async fn get(uri: Uri, headers: HeaderMap) -> Response {
     let path = uri.path().trim_start_matches('/');
     let path = if path.is_empty() { "index.html" } else { path };
     let Some((name, bytes)) = PAGE.iter().find(|(name, _)| *name == path) else {
-        return super::refused(StatusCode::NOT_FOUND, "there is nothing here", "the console is at /");
+        return refused(StatusCode::NOT_FOUND, "there is nothing here", "the console is at /");
     };
     // The files change only with the program; a browser asks each time and mostly hears that it has them.
     let tag = HeaderValue::from_static(PAGE_TAG);

@@ -12,7 +12,7 @@ use super::pass::Pass;
 use crate::client::transport::CloseCode;
 use crate::deliver::{ConsoleHears, ConsoleSays, Refusal};
 use crate::edge::ingress::lines::insist;
-use crate::edge::ingress::{count, told};
+use crate::edge::ingress::{count, told, unpanicked};
 use crate::edge::sessions::Outbox;
 use crate::engine::{Input, SessionId};
 use crate::limits::{CONSOLE_LOOK_MICROS, CONSOLE_WRITE_MICROS_MAX, WRITE_BATCH_MAX};
@@ -35,7 +35,14 @@ pub(super) async fn talk(socket: WebSocket, pass: Pass, hall: Arc<Hall>, place: 
     let session = outbox.session();
     insist(&hall.core, Input::ConsoleOpened { session, seat: pass.seat, test: false }).await;
     let mut line = Line { socket, seq: 0, session, hall: &hall };
-    let why = line.run(&pass, outbox).await;
+    let why = match unpanicked(line.run(&pass, outbox)).await {
+        Some(why) => why,
+        None => {
+            count(&hall.counters.sessions_broken);
+            tracing::error!(session = session.0, "a web console panicked and is closed");
+            CloseCode::EngineClosed
+        }
+    };
     tracing::info!(session = session.0, dispatcher = %pass.seat.dispatcher, seat = %pass.seat.seat, why = why.word(), "web console ends");
     let close = Message::Close(Some(CloseFrame { code: code_of(why), reason: why.word().into() }));
     let _ = line.write(close).await;
