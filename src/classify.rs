@@ -222,6 +222,7 @@ impl Votes<'_> {
                     self.out.requested = self.out.requested.with(service);
                 }
             }
+            Signal::CallBack => {}
             Signal::Wanted(service) => self.out.wanted = self.out.wanted.with(*service),
             Signal::Verified(verified) => self.out.verified = Some(self.out.verified.unwrap_or(false) || *verified),
             Signal::Words(text) => {

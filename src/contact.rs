@@ -185,6 +185,8 @@ pub enum Signal {
     Event(Box<str>),
     /// A person at a console asked for this service as well.
     Wanted(Service),
+    /// Who writes wants to be called.
+    CallBack,
 }
 
 /// Something in the contact that could not be read; it is routed all the same.

@@ -8,6 +8,7 @@ use crate::contact::{Contact, ContactKey, LocationClaim, Signal};
 pub use crate::decision::DispatcherState;
 
 use crate::decision::DecisionRecord;
+use crate::event::{EventId, EventTerms};
 use crate::incident::{Candidate, IncidentId};
 use crate::service::Service;
 use crate::units::{ContactId, DispatcherId, Name, TablesVersion, Timestamp};
@@ -41,6 +42,8 @@ pub enum GatewaySays {
     HungUp { key: ContactKey, why: HangUp },
     /// The voice path to this dispatcher failed: the next target, please.
     TargetFailed { key: ContactKey, dispatcher: DispatcherId },
+    /// What became of a line that the caller was to be told: it has reached the caller, or it cannot.
+    Delivered { key: ContactKey, number: u32, delivered: bool },
 }
 
 /// Late evidence about a contact.
@@ -68,6 +71,9 @@ pub enum GatewayHears {
     Ended { key: ContactKey, contact: ContactId, ending: Ending },
     /// The contact could not be understood at all; the gateway uses its own last resort. Counted.
     Refused { gateway_ref: Box<str>, why: Refusal },
+    /// A line for the caller, from the person who answers; the journal holds it. It is said again to a gateway that comes back, until
+    /// [`GatewaySays::Delivered`] names its number.
+    Say { key: ContactKey, contact: ContactId, number: u32, text: Box<str> },
 }
 
 /// One place the voice of a call can go.
@@ -117,6 +123,16 @@ pub enum ConsoleSays {
     HandBack { offer: OfferId, contact: Arc<Contact>, decision: Arc<DecisionRecord> },
     /// I leave in good order; my open offers go to the others at once.
     SignOut,
+    /// This line goes to the caller, who came by text. Said by whoever holds the share that leads; when that is closed, another.
+    Say { contact: ContactId, text: Box<str> },
+    /// I look at the details of a contact that none of my shares is of.
+    Read { contact: ContactId },
+    /// Units of my room are on their way.
+    Dispatched { offer: OfferId },
+    /// This is happening. Said by somebody who supervises; the promise comes back as `Declared` once the journal holds it.
+    Declare { terms: EventTerms },
+    /// It is over. Said by anybody who supervises.
+    EndEvent { event: EventId },
 }
 
 /// What a console hears. Every message of a session carries a rising sequence number on the wire.
@@ -211,6 +227,119 @@ pub enum ConsoleHears {
         contact: ContactId,
         shares: Vec<Share>,
     },
+    /// One more line of a conversation. What a seat says to the caller is told when the journal holds it.
+    Said {
+        contact: ContactId,
+        said: Said,
+    },
+    /// The conversation so far, the newest line last: to whoever is shown a contact that came by text.
+    Conversation {
+        contact: ContactId,
+        said: Vec<Said>,
+    },
+    /// The caller has this line now, or cannot be given it.
+    Delivered {
+        contact: ContactId,
+        number: u32,
+        delivered: bool,
+    },
+    /// Units are on their way; the journal holds it.
+    Dispatched {
+        offer: OfferId,
+        by: Seat,
+    },
+    /// An event is in force; the journal holds it. Told to everybody who is signed in, and to whoever comes.
+    Declared {
+        event: Event,
+    },
+    /// The event is over; `by` is nobody where its time was.
+    EventOver {
+        event: EventId,
+        by: Option<Seat>,
+    },
+}
+
+/// A declared event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    pub id: EventId,
+    pub at: Timestamp,
+    pub by: Seat,
+    pub terms: EventTerms,
+}
+
+/// One line of a conversation by text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// Counts from 1 in each contact, both sides together.
+    pub number: u32,
+    pub at: Timestamp,
+    /// Who said it; `None` for the caller.
+    pub by: Option<Seat>,
+    /// At most [`crate::limits::SAID_BYTES_MAX`] bytes.
+    pub text: Box<str>,
+    pub delivery: Delivery,
+}
+
+/// How far a line for the caller has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Delivery {
+    /// Its gateway has it, or will when it comes back.
+    #[default]
+    Pending = 0,
+    /// The caller has it. What the caller says is always so.
+    Delivered = 1,
+    /// The gateway cannot bring it to the caller.
+    Failed = 2,
+}
+
+impl Delivery {
+    pub const ALL: [Self; 3] = [Self::Pending, Self::Delivered, Self::Failed];
+
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Delivered => "delivered",
+            Self::Failed => "failed",
+        }
+    }
+
+    pub const fn of(delivered: bool) -> Self {
+        if delivered { Self::Delivered } else { Self::Failed }
+    }
+}
+
+/// What a person or a program may do here, by its certificate or invitation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Duty {
+    /// Answers contacts of one room.
+    #[default]
+    Dispatcher = 0,
+    /// As a dispatcher, and declares events.
+    Supervisor = 1,
+    /// Sees what every room sees, and can do nothing.
+    Auditor = 2,
+    /// Another system, through the feed.
+    System = 3,
+}
+
+impl Duty {
+    pub const ALL: [Self; 4] = [Self::Dispatcher, Self::Supervisor, Self::Auditor, Self::System];
+
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Dispatcher => "dispatcher",
+            Self::Supervisor => "supervisor",
+            Self::Auditor => "auditor",
+            Self::System => "system",
+        }
+    }
+
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|duty| duty.word() == word)
+    }
 }
 
 /// How far one service's share of a contact has come, as the journal holds it.
@@ -221,6 +350,8 @@ pub struct Share {
     pub held_by: Option<Seat>,
     pub accepted: bool,
     pub closed: bool,
+    /// Units are on their way.
+    pub dispatched: bool,
 }
 
 /// What a person wrote about a contact.
@@ -262,6 +393,16 @@ pub struct Offer {
     pub notes: Vec<Note>,
     /// Every service's share, this one too.
     pub shares: Vec<Share>,
+    /// Units are on their way.
+    pub dispatched: bool,
+    /// It rings here at once. False where another seat of the room is asked first (it can write, or speaks the caller's language): it is
+    /// shown all the same, may be taken, and rings with the room's next alert. False too where this seat is kept free of a declared
+    /// event; then it does not ring later either.
+    pub rings: bool,
+    /// Nobody who is signed in here speaks the caller's language.
+    pub interpreter: bool,
+    /// The declared event it belongs to.
+    pub event: Option<EventId>,
 }
 
 impl Offer {
@@ -285,6 +426,10 @@ impl Offer {
             candidates: Vec::new(),
             notes: Vec::new(),
             shares: Vec::new(),
+            dispatched: false,
+            rings: true,
+            interpreter: false,
+            event: None,
         }
     }
 }
@@ -401,6 +546,8 @@ pub enum Role {
     AllCall = 4,
     /// A seat of this room holds an earlier contact of the same line.
     Repeat = 5,
+    /// To be read only: an auditor's.
+    Audit = 6,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -432,6 +579,8 @@ pub enum Refusal {
     Forbidden = 6,
     /// Nobody is signed in there.
     Unstaffed = 7,
+    /// The caller did not come by text: there is nowhere to write to.
+    NoText = 8,
 }
 
 /// How a contact ended. Exactly one of these for every contact, written in the journal.
@@ -451,7 +600,7 @@ pub enum Ending {
 }
 
 impl Ending {
-    pub const ALL: [Self; 4] = [Self::Closed, Self::Duplicate, Self::TestSunk, Self::Overflowed];
+    pub const ALL: [Self; 5] = [Self::Closed, Self::Duplicate, Self::TestSunk, Self::Overflowed, Self::CalledBack];
 
     pub const fn word(self) -> &'static str {
         match self {
@@ -488,10 +637,12 @@ pub enum AskedWhy {
     Repeat = 8,
     /// Its holder hands it to this room.
     HandedOver = 9,
+    /// The caller writes, and nobody at the room asked before can answer that.
+    NoText = 10,
 }
 
 impl AskedWhy {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Declined,
         Self::EndOfChain,
         Self::Full,
@@ -502,6 +653,7 @@ impl AskedWhy {
         Self::AllCall,
         Self::Repeat,
         Self::HandedOver,
+        Self::NoText,
     ];
 
     pub const fn word(self) -> &'static str {
@@ -516,6 +668,7 @@ impl AskedWhy {
             Self::AllCall => "all_call",
             Self::Repeat => "repeat",
             Self::HandedOver => "handed_over",
+            Self::NoText => "no_text",
         }
     }
 }
@@ -634,6 +787,45 @@ pub enum Fact {
         version: TablesVersion,
         by: Name,
     },
+    /// One line of a conversation by text; `seat` is nobody where the caller said it.
+    Said {
+        at: Timestamp,
+        contact: ContactId,
+        number: u32,
+        seat: Option<Seat>,
+        text: Box<str>,
+    },
+    /// What became of a line for the caller.
+    Delivered {
+        at: Timestamp,
+        contact: ContactId,
+        number: u32,
+        delivered: bool,
+    },
+    /// Somebody who holds no share of it saw what it says. Once for each of them and each contact.
+    Read {
+        at: Timestamp,
+        contact: ContactId,
+        by: Seat,
+        duty: Duty,
+    },
+    /// Units are on their way.
+    Dispatched {
+        at: Timestamp,
+        offer: OfferId,
+        seat: Seat,
+    },
+    /// Somebody who supervises declared this.
+    Declared {
+        at: Timestamp,
+        event: Event,
+    },
+    /// It is over; `seat` is nobody where its time was.
+    EventOver {
+        at: Timestamp,
+        event: EventId,
+        seat: Option<Seat>,
+    },
 }
 
 impl Fact {
@@ -647,6 +839,9 @@ impl Fact {
             | Self::Repeated { contact, .. }
             | Self::Noted { contact, .. }
             | Self::Joined { contact, .. }
+            | Self::Said { contact, .. }
+            | Self::Delivered { contact, .. }
+            | Self::Read { contact, .. }
             | Self::Ended { contact, .. } => Some(*contact),
             Self::Asked { offer, .. }
             | Self::Taken { offer, .. }
@@ -654,8 +849,9 @@ impl Fact {
             | Self::Waiting { offer, .. }
             | Self::Declined { offer, .. }
             | Self::CalledBack { offer, .. }
+            | Self::Dispatched { offer, .. }
             | Self::Closed { offer, .. } => Some(offer.contact),
-            Self::State { .. } | Self::Tables { .. } => None,
+            Self::Declared { .. } | Self::EventOver { .. } | Self::State { .. } | Self::Tables { .. } => None,
         }
     }
 
@@ -677,7 +873,13 @@ impl Fact {
             | Self::Joined { at, .. }
             | Self::Ended { at, .. }
             | Self::State { at, .. }
-            | Self::Tables { at, .. } => *at,
+            | Self::Tables { at, .. }
+            | Self::Said { at, .. }
+            | Self::Delivered { at, .. }
+            | Self::Read { at, .. }
+            | Self::Dispatched { at, .. }
+            | Self::Declared { at, .. }
+            | Self::EventOver { at, .. } => *at,
         }
     }
 }

@@ -43,6 +43,23 @@ pub const COMMAND_REASON_BYTES_MAX: usize = 1_024;
 /// Bytes of a note that a person writes about a contact, and notes that its screens show; the journal has them all.
 pub const NOTE_BYTES_MAX: usize = 512;
 pub const NOTES_SHOWN_MAX: usize = 12;
+/// Bytes of one line that a person writes to a caller: an SMS of seven parts. A longer one is refused, because half of it is another
+/// message. A caller's longer one is cut in the conversation and whole in the evidence.
+pub const SAID_BYTES_MAX: usize = 1_024;
+/// Lines of a conversation that screens show and a restart keeps; the journal has them all.
+pub const SAID_SHOWN_MAX: usize = 48;
+/// Lines of one conversation. Nobody writes as many; beyond it a seat is refused, and a caller's words are evidence only.
+pub const SAID_MAX: u32 = 10_000;
+/// People who are known to have read a contact: more are written down each time they look.
+pub const READERS_MAX: usize = 64;
+/// Events declared at once in one engine: a country's worst day has a handful.
+pub const EVENTS_MAX: usize = 16;
+/// Bytes of an event's words in one language: a banner's two lines.
+pub const EVENT_WORDS_BYTES_MAX: usize = 256;
+/// Incident types one event is about.
+pub const EVENT_TYPES_MAX: usize = 16;
+/// How long an event can last unless it is declared again: nobody reserves seats for a week and forgets it.
+pub const EVENT_MICROS_MAX: u64 = 24 * 3_600 * 1_000_000;
 /// Other contacts of an incident that a screen names.
 pub const JOINED_MAX: usize = 64;
 /// Contacts proposed as speaking of the same event.
@@ -222,6 +239,9 @@ pub const HTTP_STRANGERS_MAX: usize = 1_536;
 pub const HTTP_REQUESTS_MAX: usize = 1_024;
 /// Gateways that bring contacts by HTTP. Each is a certificate or a token that ops issued.
 pub const HTTP_GATEWAYS_MAX: usize = 1_024;
+/// Callers of one such gateway to whom something was said that it has not fetched; beyond it those whose contact has ended go first, and
+/// the engine keeps what is said to the others.
+pub const CONVERSATIONS_MAX: usize = 16_384;
 /// Tokens of the HTTP door.
 pub const TOKENS_MAX: usize = 1_024;
 /// How long a caller has for the head of a request, and how long a connection may be idle.
@@ -398,6 +418,7 @@ const _: () = assert!(GATEWAYS_MAX > SESSIONS_MAX, "every gateway that can be co
 const _: () = assert!(ENDED_RETOLD_MAX <= ENDED_KEPT_MAX);
 const _: () = assert!(SEAT_HOLDS_MAX <= CONTACTS_LIVE_MAX && GATEWAY_SESSIONS_MAX <= SESSIONS_MAX);
 const _: () = assert!(COMMAND_REASON_BYTES_MAX < FRAME_BYTES_MAX);
+const _: () = assert!(SAID_SHOWN_MAX * (SAID_BYTES_MAX + 128) < FRAME_BYTES_MAX, "a conversation fits a frame");
 const _: () = assert!(
     CLAIMS_MAX * (CLAIM_VERTICES_MAX * 8 + 64) + SIGNALS_MAX * (TRIMMED_WORDS_BYTES_MAX + 16) + 24 * 1024 < FRAME_BYTES_MAX,
     "a contact with its words cut always fits a frame beside its decision"

@@ -140,6 +140,7 @@ fn reference_of(hears: &GatewayHears) -> &str {
         | GatewayHears::Ended { key, .. }
         | GatewayHears::Moved { key, .. }
         | GatewayHears::Overdue { key, .. }
+        | GatewayHears::Say { key, .. }
         | GatewayHears::Targets { key, .. } => &key.gateway_ref,
         GatewayHears::Refused { gateway_ref, .. } => gateway_ref,
     }
@@ -155,6 +156,6 @@ fn heard(board: &Board, index: usize, hears: &GatewayHears, now: u64) {
         GatewayHears::Ended { contact, ending, .. } => board.ended(index, *contact, *ending, now),
         GatewayHears::Overdue { .. } => drop(board.mark(index, Mark::Overdue)),
         GatewayHears::Refused { .. } => drop(board.mark(index, Mark::Refused)),
-        GatewayHears::Moved { .. } => {}
+        GatewayHears::Moved { .. } | GatewayHears::Say { .. } => {}
     }
 }

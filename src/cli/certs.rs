@@ -33,7 +33,8 @@ enum CertsCommand {
   najda certs dev --dir c --role console/DU-POL/1   one seat more; the authority in c/ is used again
   najda certs dev --role gateway/g1 --role load-test/gateway/g1 --role ops/sara
 
-A role is gateway/TRUNK, console/DISPATCHER/SEAT, ops/NAME, or load-test/ before one of the first two. Without --role: ops/dev, a \
+A role is gateway/TRUNK, console/DISPATCHER/SEAT, supervisor/DISPATCHER/SEAT, auditor/NAME, ops/NAME, or load-test/ before one of \
+the first two. Without --role: ops/dev, a \
 gateway for every trunk, seat 1 of every dispatcher, and the same of both for load tests. A role made before gets a new certificate; \
 the old one stays good until it expires.")]
 pub struct DevArgs {

@@ -39,7 +39,7 @@ const FRAME: Duration = Duration::from_millis(200);
   najda console --dispatcher DU-POL --seat 2 --certs c --connect 10.0.0.7:9990 --language ar --language ur
   najda console invite DU-POL/1                      a link to the same seat in a browser
 
-Keys: arrows choose, t take, a accept (help is on its way), b say what came of calling a caller back who was gone, d decline with a \
+Keys: arrows choose, t take, a accept (help is on its way), u units are on their way, w write to a caller who writes, b say what came of calling a caller back who was gone, d decline with a \
 reason, r release to the room, f hand over to another room, n note, 1 to 5 add a service, j join with a contact of the same event, \
 c close, ? all keys, q sign out. What stands in alarm, then what waits longest, is on top. \
 An offer is yours only when the journal holds your take. When the line is lost the page stays, grey \
@@ -72,6 +72,9 @@ pub struct ConsoleArgs {
     /// Sign in as a load test's console, which sees only tests.
     #[arg(long)]
     load_test: bool,
+    /// Sign in as somebody who supervises the room; needs a certificate of `supervisor/ROOM/SEAT`.
+    #[arg(long, conflicts_with = "load_test")]
+    supervisor: bool,
 }
 
 /// The web console of the same seats.
@@ -105,7 +108,7 @@ pub fn run(args: &ConsoleArgs) -> Result<ExitCode> {
     }
     let tables = edge::tables::load_or_shipped(args.tables.as_deref())?.tables;
     let seat = Seat { dispatcher, seat: args.seat };
-    let role = Role::Console { seat, load_test: args.load_test };
+    let role = if args.supervisor { Role::Supervisor { seat } } else { Role::Console { seat, load_test: args.load_test } };
     let identity = Identity::from_folder(&args.certs, &file_stem(&role)).with_context(|| {
         let role = role.to_string();
         let role = role.trim_start_matches("urn:najda:");

@@ -136,7 +136,13 @@ async fn send(args: &SendArgs) -> Result<ExitCode> {
                 None => more = false,
             },
             heard = timeout(patience, hears.recv()), if !sender.waiting.is_empty() => match heard {
-                Ok(Some(heard)) => sender.heard(&heard)?,
+                Ok(Some(heard)) => {
+                    if let GatewayHears::Say { key, number, .. } = &heard {
+                        // What is printed here has reached its caller.
+                        client.delivered(key.clone(), *number, true).await.context("reporting")?;
+                    }
+                    sender.heard(&heard)?;
+                }
                 Ok(None) => bail!("the engine's line was closed"),
                 Err(_) => break,
             },
@@ -253,9 +259,11 @@ impl Sender<'_> {
             GatewayHears::Durable { .. } => Some(Wait::Durable),
             GatewayHears::Accepted { service, .. } if waiting.lead.is_none_or(|lead| lead == *service) => Some(Wait::Accepted),
             GatewayHears::Ended { .. } => Some(Wait::Ended),
-            GatewayHears::Accepted { .. } | GatewayHears::Moved { .. } | GatewayHears::Overdue { .. } | GatewayHears::Refused { .. } => {
-                None
-            }
+            GatewayHears::Accepted { .. }
+            | GatewayHears::Moved { .. }
+            | GatewayHears::Overdue { .. }
+            | GatewayHears::Refused { .. }
+            | GatewayHears::Say { .. } => None,
         };
         waiting.got = waiting.got.max(got);
         let after_ms = now.saturating_sub(waiting.sent_micros) as f64 / 1e3;
@@ -289,6 +297,7 @@ impl Sender<'_> {
                 (id(key), "accepted", json!({ "service": service.word(), "by": by }))
             }
             GatewayHears::Ended { key, ending, .. } => (id(key), "ended", json!({ "ending": ending.word() })),
+            GatewayHears::Say { key, number, text, .. } => (id(key), "say", json!({ "number": number, "text": text })),
             GatewayHears::Refused { gateway_ref, why } => (gateway_ref.clone(), "refused", json!({ "why": format!("{why:?}") })),
         }
     }

@@ -235,11 +235,26 @@ impl Told {
                 let what = format!("incident {incident}, by {}", by.as_deref().unwrap_or("the line that called again"));
                 self.add(at, seq, "joined", what, json!({ "incident": incident.to_string(), "seat": by }));
             }
+            Fact::Said { number, seat, text, .. } => {
+                let by = seat.map(|seat| format!("{}/{}", seat.dispatcher, seat.seat));
+                let what = format!("{}: {text}", by.as_deref().unwrap_or("the caller"));
+                self.add(at, seq, "said", what, json!({ "number": number, "seat": by, "text": text }));
+            }
+            Fact::Delivered { number, delivered, .. } => {
+                let what = format!("line {number} {} the caller", if *delivered { "has reached" } else { "cannot reach" });
+                self.add(at, seq, "delivered", what, json!({ "number": number, "delivered": delivered }));
+            }
+            Fact::Read { by, duty, .. } => {
+                let by = reader(by);
+                let what = format!("by {} {by}, who holds no share of it", duty.word());
+                self.add(at, seq, "read", what, json!({ "by": by, "duty": duty.word() }));
+            }
+            Fact::Dispatched { offer, seat, .. } => self.at_seat(at, seq, "dispatched", *offer, *seat, ""),
             Fact::Answered { dispatcher, .. } => {
                 self.add(at, seq, "answered", format!("the voice is at {dispatcher}"), json!({ "dispatcher": dispatcher.as_str() }));
             }
             Fact::Ended { ending, .. } => self.add(at, seq, "ended", ending.word().to_owned(), json!({ "ending": ending.word() })),
-            Fact::State { .. } | Fact::Tables { .. } => {}
+            Fact::Declared { .. } | Fact::EventOver { .. } | Fact::State { .. } | Fact::Tables { .. } => {}
         }
     }
 
@@ -265,6 +280,11 @@ impl Told {
         self.lead = lead;
         self.add(at, seq, stage, what, decision_json(decision));
     }
+}
+
+/// An auditor is of no room.
+fn reader(by: &crate::deliver::Seat) -> String {
+    if by.dispatcher.as_str().is_empty() { by.seat.to_string() } else { format!("{}/{}", by.dispatcher, by.seat) }
 }
 
 fn lead_of(decision: &DecisionRecord) -> Option<(Service, DispatcherId)> {
@@ -308,6 +328,7 @@ fn signal(signal: &Signal) -> String {
         Signal::Verified(verified) => if *verified { "verified" } else { "not verified" }.to_owned(),
         Signal::ECall { automatic, .. } => format!("eCall, {}", if *automatic { "automatic" } else { "manual" }),
         Signal::Dtmf { digit, .. } => format!("pressed {digit}"),
+        Signal::CallBack => "wants to be called".to_owned(),
         Signal::Wanted(service) => format!("{} asked for by a person", service.word()),
         Signal::MenuKey(key) => format!("menu key {key}"),
         Signal::Silence { secs } => format!("silent for {secs} s"),

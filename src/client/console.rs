@@ -188,6 +188,7 @@ impl Side for ConsoleSide {
             ConsoleHears::Accepted { offer, .. }
             | ConsoleHears::CalledBack { offer, .. }
             | ConsoleHears::Closed { offer, .. }
+            | ConsoleHears::Dispatched { offer, .. }
             | ConsoleHears::Taken { offer, .. } => self.forget_contact(offer.contact),
             ConsoleHears::Withdrawn { offer } => {
                 self.lock().remove(offer);
@@ -203,11 +204,16 @@ impl Side for ConsoleSide {
             ConsoleHears::Alert { .. }
             | ConsoleHears::CallerHungUp { .. }
             | ConsoleHears::CaughtUp
+            | ConsoleHears::Conversation { .. }
+            | ConsoleHears::Declared { .. }
+            | ConsoleHears::Delivered { .. }
+            | ConsoleHears::EventOver { .. }
             | ConsoleHears::Joined { .. }
             | ConsoleHears::Noted { .. }
             | ConsoleHears::Proposed { .. }
             | ConsoleHears::Refused { .. }
             | ConsoleHears::Related { .. }
+            | ConsoleHears::Said { .. }
             | ConsoleHears::Shares { .. }
             | ConsoleHears::SignedIn { .. }
             | ConsoleHears::Waiting { .. } => {}

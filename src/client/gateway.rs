@@ -134,6 +134,14 @@ impl GatewayClient {
         self.report(GatewaySays::HungUp { key, why }).await
     }
 
+    /// What became of a line that the engine gave this gateway for its caller.
+    ///
+    /// # Errors
+    /// As [`Self::report`].
+    pub async fn delivered(&self, key: ContactKey, number: u32, delivered: bool) -> Result<(), SendError> {
+        self.report(GatewaySays::Delivered { key, number, delivered }).await
+    }
+
     pub async fn target_failed(&self, key: ContactKey, dispatcher: DispatcherId) -> Result<(), SendError> {
         self.report(GatewaySays::TargetFailed { key, dispatcher }).await
     }
@@ -175,6 +183,7 @@ fn key_of(says: &GatewaySays) -> &ContactKey {
     match says {
         GatewaySays::Contact { contact, .. } => &contact.key,
         GatewaySays::Answered { key, .. }
+        | GatewaySays::Delivered { key, .. }
         | GatewaySays::Evidence { key, .. }
         | GatewaySays::HungUp { key, .. }
         | GatewaySays::TargetFailed { key, .. } => key,
@@ -257,7 +266,11 @@ impl Side for GatewaySide {
             GatewayHears::Durable { key, .. } | GatewayHears::Ended { key, .. } => self.confirm(&key.gateway_ref),
             // The gateway uses its last resort; handing the same bytes back would not mend them.
             GatewayHears::Refused { gateway_ref, .. } => self.confirm(gateway_ref),
-            GatewayHears::Accepted { .. } | GatewayHears::Moved { .. } | GatewayHears::Overdue { .. } | GatewayHears::Targets { .. } => {}
+            GatewayHears::Accepted { .. }
+            | GatewayHears::Moved { .. }
+            | GatewayHears::Overdue { .. }
+            | GatewayHears::Say { .. }
+            | GatewayHears::Targets { .. } => {}
         }
     }
 

@@ -237,9 +237,14 @@ fn engine(text: &mut Text, figures: &EngineFigures) {
         asked_all_call,
         asked_repeat,
         asked_handed_over,
+        asked_no_text,
         handed_over,
         services_added,
         notes,
+        said,
+        said_over,
+        reads,
+        dispatched,
         joined,
         related,
         alerts,
@@ -280,7 +285,7 @@ fn engine(text: &mut Text, figures: &EngineFigures) {
         ends_forgotten,
         internal,
     } = figures.counters;
-    let rows: [(&str, &str, u64); 51] = [
+    let rows: [(&str, &str, u64); 55] = [
         ("inputs", "Inputs handled.", inputs),
         ("arrived", "New contacts.", arrived),
         ("duplicates", "Arrivals that were known already.", duplicates),
@@ -307,6 +312,10 @@ fn engine(text: &mut Text, figures: &EngineFigures) {
         ("handed_over", "Shares that their holders handed to another room.", handed_over),
         ("services_added", "Services that people asked for as well.", services_added),
         ("notes", "Notes that people wrote.", notes),
+        ("said", "Lines that people wrote to callers.", said),
+        ("said_over", "Lines of callers beyond the bound of a conversation.", said_over),
+        ("reads", "Contacts read by somebody who holds no share of them.", reads),
+        ("dispatched", "Shares whose units are on their way.", dispatched),
         ("joined", "Contacts joined to an incident.", joined),
         ("related", "Times a screen was told of a contact that may speak of the same event.", related),
         ("moved", "Calls sent to another room.", moved),
@@ -347,6 +356,7 @@ fn engine(text: &mut Text, figures: &EngineFigures) {
         ("all_call", asked_all_call),
         ("repeat", asked_repeat),
         ("handed_over", asked_handed_over),
+        ("no_text", asked_no_text),
     ];
     text.counters("najda_engine_asked", "Further rooms asked, by reason.", "why", &asked);
 }

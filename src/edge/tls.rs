@@ -5,6 +5,7 @@
 //! ```text
 //! urn:najda:gateway/<trunk>                  urn:najda:load-test/gateway/<trunk>
 //! urn:najda:console/<dispatcher>/<seat>      urn:najda:load-test/console/<dispatcher>/<seat>
+//! urn:najda:supervisor/<dispatcher>/<seat>   urn:najda:auditor/<name>
 //! urn:najda:ops/<name>
 //! ```
 //!
@@ -27,7 +28,7 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::client::transport::{ALPN_CONSOLE, ALPN_GATEWAY, Identity, IdentityError, provider, transport};
-use crate::deliver::Seat;
+use crate::deliver::{Duty, Seat};
 use crate::units::Name;
 
 const URN: &str = "urn:najda:";
@@ -35,6 +36,10 @@ const URN: &str = "urn:najda:";
 /// What a certificate allows its holder to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
+    /// Sees what every room sees, and can do nothing.
+    Auditor {
+        name: Name,
+    },
     Console {
         seat: Seat,
         /// Sees only load-test contacts.
@@ -47,6 +52,10 @@ pub enum Role {
     },
     Ops {
         name: Name,
+    },
+    /// A seat whose holder may declare events as well.
+    Supervisor {
+        seat: Seat,
     },
 }
 
@@ -61,7 +70,7 @@ pub enum RoleError {
     #[error("the certificate has {got} role URIs ({URN}...) in its subject alternative name; exactly one is needed")]
     NotOne { got: usize },
     #[error(
-        "{got:?} is no role: gateway/<trunk>, console/<dispatcher>/<seat>, ops/<name> or \
+        "{got:?} is no role: gateway/<trunk>, console/<dispatcher>/<seat>, supervisor/<dispatcher>/<seat>, auditor/<name>, ops/<name> or \
         load-test/(gateway|console)/..., each name 1 to 32 visible ASCII characters"
     )]
     NoRole { got: String },
@@ -111,17 +120,31 @@ impl Role {
                 let seat = Seat { dispatcher: Name::new(parts.next()?)?, seat: Name::new(parts.next()?)? };
                 Self::Console { seat, load_test }
             }
+            ("supervisor", false) => {
+                Self::Supervisor { seat: Seat { dispatcher: Name::new(parts.next()?)?, seat: Name::new(parts.next()?)? } }
+            }
+            ("auditor", false) => Self::Auditor { name: Name::new(parts.next()?)? },
             ("ops", false) => Self::Ops { name: Name::new(parts.next()?)? },
             _ => return None,
         };
         parts.next().is_none().then_some(role)
     }
 
+    /// The seat and the duty of a person at a console; `None` for who is none, and for a load test's.
+    pub fn duty(self) -> Option<(Seat, Duty)> {
+        match self {
+            Self::Auditor { name } => Some((Seat { dispatcher: Name::default(), seat: name }, Duty::Auditor)),
+            Self::Console { seat, load_test: false } => Some((seat, Duty::Dispatcher)),
+            Self::Supervisor { seat } => Some((seat, Duty::Supervisor)),
+            Self::Console { .. } | Self::Gateway { .. } | Self::Ops { .. } => None,
+        }
+    }
+
     /// What the role's holder brings or sees is a test.
     pub const fn is_load_test(self) -> bool {
         match self {
             Self::Console { load_test, .. } | Self::Gateway { load_test, .. } => load_test,
-            Self::Ops { .. } => false,
+            Self::Auditor { .. } | Self::Ops { .. } | Self::Supervisor { .. } => false,
         }
     }
 }
@@ -133,7 +156,9 @@ impl fmt::Display for Role {
         match self {
             Self::Console { seat, .. } => write!(f, "{URN}{test}console/{}/{}", seat.dispatcher, seat.seat),
             Self::Gateway { trunk, .. } => write!(f, "{URN}{test}gateway/{trunk}"),
+            Self::Auditor { name } => write!(f, "{URN}auditor/{name}"),
             Self::Ops { name } => write!(f, "{URN}ops/{name}"),
+            Self::Supervisor { seat } => write!(f, "{URN}supervisor/{}/{}", seat.dispatcher, seat.seat),
         }
     }
 }
@@ -269,6 +294,8 @@ mod tests {
             ("urn:najda:gateway/etisalat-1", Role::Gateway { trunk: name("etisalat-1"), load_test: false }),
             ("urn:najda:console/DU-POL/seat-4", Role::Console { seat, load_test: false }),
             ("urn:najda:ops/omar", Role::Ops { name: name("omar") }),
+            ("urn:najda:supervisor/DU-POL/chief", Role::Supervisor { seat: Seat { dispatcher: name("DU-POL"), seat: name("chief") } }),
+            ("urn:najda:auditor/huda", Role::Auditor { name: name("huda") }),
             ("urn:najda:load-test/gateway/g1", Role::Gateway { trunk: name("g1"), load_test: true }),
             ("urn:najda:load-test/console/DU-POL/seat-4", Role::Console { seat, load_test: true }),
         ];
@@ -297,6 +324,10 @@ mod tests {
             "console/a/b/c",
             "ops",
             "ops/a/b",
+            "supervisor/DU-POL",
+            "auditor/a/b",
+            "load-test/auditor/a",
+            "load-test/supervisor/a/b",
             "load-test/ops/a",
             "load-test/load-test/gateway/a",
             "load-test",

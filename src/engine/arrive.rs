@@ -48,6 +48,7 @@ impl Engine {
             let mut life = Box::new(self.core.begin(contact, decision, digests, out));
             let earlier = self.earlier_of(&life);
             self.join_earlier(&mut life, earlier, out);
+            life.event = self.core.event_of(&life.contact, &life.decision, life.test);
             self.core.enter_scene(&mut life, true);
             self.core.welcome(&mut life, earlier, out);
             self.lives.insert(id, life);
@@ -61,7 +62,7 @@ impl Engine {
         match newest.and_then(|id| self.lives.get_mut(&id)).filter(|life| life.ended.is_none()) {
             Some(life) => {
                 self.core.counters.evidence += 1;
-                self.core.merge_evidence(life, evidence_in(&contact), out);
+                self.core.caller_says(life, evidence_in(&contact), out);
             }
             None => drop(self.arrived(contact, decision, false, out)),
         }
@@ -88,7 +89,9 @@ impl Engine {
         if let Some(life) = self.lives.get_mut(&id) {
             self.core.tell_gateway_all(life, out);
             if handed_back && life.ended.is_none() {
-                self.core.merge_evidence(life, evidence_in(contact), out);
+                let mut evidence = evidence_in(contact);
+                evidence.signals.retain(|signal| !life.contact.signals.contains(signal));
+                self.core.caller_says(life, evidence, out);
             }
         } else if let Some(left) = self.core.known.ended(&id).copied() {
             self.core.tell_ended(&contact.key, id, &left, out);
@@ -128,6 +131,11 @@ impl Core {
         let seq = self.append(Fact::Arrived { at: self.now, contact, decision, states }, out);
         debug_assert_eq!(seq, life.arrived_seq);
         self.remember_life(&mut life);
+        if life.contact.revision > 0 {
+            // Handed back with what came later: every word of it is a line, as if it had just been said.
+            let words = evidence_in(&life.contact);
+            self.hear(&mut life, &words, out);
+        }
         self.receipts.promise(seq, Promise::Arrived(life.id));
         self.unstored.push_back((self.now.plus_micros(self.config.journal_wait_micros_max), seq, life.id));
         life
@@ -159,7 +167,7 @@ impl Core {
         let of_line = life.line.map(|(_, line)| digest::of_line(&line));
         for key in [Some(life.key), of_line].into_iter().flatten() {
             if let Some(evidence) = self.known.adopt(&key) {
-                self.merge_evidence(life, evidence, out);
+                self.caller_says(life, evidence, out);
             }
         }
     }

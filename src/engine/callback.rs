@@ -9,7 +9,7 @@ use super::console::{Command, must_hold};
 use super::life::Life;
 use super::receipt::Promise;
 use super::{Core, Engine, Outputs};
-use crate::contact::ContactKey;
+use crate::contact::{ContactKey, Signal};
 use crate::deliver::{Callback, CallbackOutcome, ConsoleHears, Fact, HangUp, Refusal};
 
 impl Engine {
@@ -35,7 +35,9 @@ impl Engine {
 fn needs_callback(life: &Life, why: HangUp) -> bool {
     let open = life.parts.iter().any(|part| part.lead && part.closed.is_none());
     let unheard = !life.taken && life.answered.is_none();
-    open && (unheard || why != HangUp::Caller)
+    // Who writes may be unable to speak, or to be heard speaking: nobody is called who did not ask for it.
+    let may_ring = !life.is_text() || life.contact.signals.contains(&Signal::CallBack);
+    open && may_ring && (unheard || why != HangUp::Caller)
 }
 
 impl Core {

@@ -9,8 +9,8 @@ use super::receipt::Promise;
 use super::tick::CatchUp;
 use super::timers::Timer;
 use super::{Core, Engine, Output, Outputs, SessionId};
-use crate::deliver::{AskedWhy, ConsoleHears, ConsoleSays, Fact, OfferId, Refusal, Seat, WaitingWhy};
-use crate::limits::{COMMAND_REASON_BYTES_MAX, SEAT_HOLDS_MAX};
+use crate::deliver::{AskedWhy, ConsoleHears, ConsoleSays, Duty, Fact, OfferId, Refusal, Seat, WaitingWhy};
+use crate::limits::{COMMAND_REASON_BYTES_MAX, LANGUAGES_MAX, SEAT_HOLDS_MAX};
 
 /// Who commands, and what.
 #[derive(Clone, Copy)]
@@ -22,12 +22,16 @@ pub(super) struct Command {
 
 impl Engine {
     pub(super) fn console(&mut self, session: SessionId, says: ConsoleSays, out: &mut Outputs) {
-        let Some(Session::Console { seat, signed_in }) = self.core.floor.sessions.get(&session).copied() else {
-            self.core.counters.out_of_turn += 1;
-            return;
+        let (seat, duty, signed_in) = match self.core.floor.sessions.get(&session).copied() {
+            Some(Session::Console { seat, duty, signed_in }) => (seat, duty, signed_in),
+            Some(Session::Auditor { name, signed_in }) => return self.auditor_says(session, name, signed_in, &says, out),
+            _ => {
+                self.core.counters.out_of_turn += 1;
+                return;
+            }
         };
-        if let ConsoleSays::SignIn { .. } = says {
-            return self.sign_in(session, seat, out);
+        if let ConsoleSays::SignIn { languages, text, .. } = says {
+            return self.sign_in((session, seat, duty), languages, text, out);
         }
         if !signed_in {
             self.core.counters.out_of_turn += 1;
@@ -52,13 +56,18 @@ impl Engine {
                 let reason = cut(reason);
                 self.with_part(command(offer), out, |core, command, life, index, out| core.decline(command, life, index, reason, out));
             }
+            ConsoleSays::Declare { terms } => self.declare((session, seat, duty), terms, out),
+            ConsoleSays::Dispatched { offer } => self.with_part(command(offer), out, Core::dispatched),
+            ConsoleSays::EndEvent { event } => self.end_event((session, seat, duty), event, out),
             ConsoleSays::HandBack { offer, contact, decision } => self.hand_back(command(offer), contact, decision, out),
             ConsoleSays::Heartbeat | ConsoleSays::SignIn { .. } => {}
             ConsoleSays::Join { contact, with } => self.join(session, seat, contact, with, out),
             ConsoleSays::Note { contact, text } => self.note(session, seat, contact, &text, out),
+            ConsoleSays::Read { contact } => self.looked_at(session, seat, duty, contact, out),
             ConsoleSays::Release { offer } => self.with_part(command(offer), out, Core::release),
+            ConsoleSays::Say { contact, text } => self.say(session, seat, contact, &text, out),
             ConsoleSays::Shown { offer } => self.shown(command(offer)),
-            ConsoleSays::SignOut => self.sign_out(session, seat, out),
+            ConsoleSays::SignOut => self.sign_out(session, seat, duty, out),
             ConsoleSays::Split { contact } => self.split(session, seat, contact, out),
             ConsoleSays::Take { offer } => self.with_part(command(offer), out, Core::take),
             ConsoleSays::Transfer { offer, to, reason } => {
@@ -140,12 +149,19 @@ impl Engine {
 // --- coming and going ---
 
 impl Engine {
-    fn sign_in(&mut self, session: SessionId, seat: SeatIndex, out: &mut Outputs) {
+    fn sign_in(
+        &mut self,
+        (session, seat, duty): (SessionId, SeatIndex, Duty),
+        mut languages: Vec<[u8; 2]>,
+        text: bool,
+        out: &mut Outputs,
+    ) {
         let core = &mut self.core;
-        core.floor.sessions.insert(session, Session::Console { seat, signed_in: true });
+        core.floor.sessions.insert(session, Session::Console { seat, duty, signed_in: true });
         let now = core.now;
         let Some(live) = core.floor.seat_mut(seat) else { return };
-        live.heard = now;
+        languages.truncate(LANGUAGES_MAX);
+        (live.heard, live.languages, live.text) = (now, languages, text);
         let (name, other) = (live.seat, live.session.replace(session).filter(|other| *other != session));
         out.console(session, ConsoleHears::SignedIn { seat: name, tables: core.floor.version });
         if let Some(other) = other {
@@ -157,11 +173,12 @@ impl Engine {
         core.floor.come(seat);
         core.watch_lease(seat);
         self.tell_holds(seat, out);
+        self.core.tell_events(session, out);
         self.start_catch_up(CatchUp::show(session, seat), out);
     }
 
-    fn sign_out(&mut self, session: SessionId, seat: SeatIndex, out: &mut Outputs) {
-        self.core.floor.sessions.insert(session, Session::Console { seat, signed_in: false });
+    fn sign_out(&mut self, session: SessionId, seat: SeatIndex, duty: Duty, out: &mut Outputs) {
+        self.core.floor.sessions.insert(session, Session::Console { seat, duty, signed_in: false });
         self.leave_desk(seat, out);
         self.lose_holds(seat, WaitingWhy::SeatGone, out);
     }
@@ -182,6 +199,7 @@ impl Engine {
         match self.core.floor.sessions.remove(&session) {
             Some(Session::Gateway { gateway }) => self.core.floor.gateway_closed(&gateway, session),
             Some(Session::Console { seat, .. }) => self.console_closed(session, seat, out),
+            Some(Session::Auditor { .. }) => drop(self.core.floor.auditors.remove(&session)),
             None => {}
         }
     }
@@ -263,9 +281,17 @@ impl Engine {
 
 impl Core {
     pub(super) fn console_opened(&mut self, session: SessionId, seat: Seat, test: bool, out: &mut Outputs) {
+        self.seat_opened(session, seat, test, Duty::Dispatcher, out);
+    }
+
+    pub(super) fn supervisor_opened(&mut self, session: SessionId, seat: Seat, out: &mut Outputs) {
+        self.seat_opened(session, seat, false, Duty::Supervisor, out);
+    }
+
+    fn seat_opened(&mut self, session: SessionId, seat: Seat, test: bool, duty: Duty, out: &mut Outputs) {
         match self.floor.seat_index(seat, test) {
             Some(seat) => {
-                self.admit(session, Session::Console { seat, signed_in: false }, out);
+                self.admit(session, Session::Console { seat, duty, signed_in: false }, out);
             }
             None => {
                 self.counters.sessions_refused += 1;
@@ -362,6 +388,29 @@ impl Core {
         Ok(())
     }
 
+    /// Units are on their way: the holder says so once help was accepted.
+    fn dispatched(&mut self, command: Command, life: &mut Life, index: usize, out: &mut Outputs) -> Result<(), Refusal> {
+        let Command { session, seat, offer } = command;
+        let part = life.parts.get(index).ok_or(Refusal::Unknown)?;
+        must_hold(part, seat)?;
+        if let Some((by, seq)) = part.dispatched {
+            if self.is_stored(seq) {
+                out.console(session, ConsoleHears::Dispatched { offer, by: self.floor.seat_name(by) });
+            }
+            return Ok(());
+        }
+        if part.accepted.is_none() {
+            return Err(Refusal::OutOfTurn);
+        }
+        if !self.can_promise() {
+            return Err(Refusal::Full);
+        }
+        let seq = self.record(life, Fact::Dispatched { at: self.now, offer, seat: self.floor.seat_name(seat) }, out);
+        self.counters.dispatched += 1;
+        self.receipts.promise(seq, Promise::Dispatched(offer));
+        Ok(())
+    }
+
     /// A request: the holder keeps it until another has taken. Of a room that does not hold it, every seat must decline before the
     /// next is asked.
     fn decline(&mut self, command: Command, life: &mut Life, index: usize, reason: Box<str>, out: &mut Outputs) -> Result<(), Refusal> {
@@ -394,6 +443,8 @@ impl Core {
             self.end_head_start(life, index, out);
         } else if self.is_declined_by_all(life, index) {
             self.advance(life, index, AskedWhy::Declined, out);
+        } else {
+            self.ring_next_best(life, index, seat, out);
         }
         Ok(())
     }
@@ -446,21 +497,26 @@ pub(super) fn must_hold(part: &Part, seat: SeatIndex) -> Result<(), Refusal> {
     }
 }
 
-fn offer_of(says: &ConsoleSays) -> Option<OfferId> {
+pub(super) fn offer_of(says: &ConsoleSays) -> Option<OfferId> {
     match says {
         ConsoleSays::Accept { offer }
         | ConsoleSays::CalledBack { offer, .. }
         | ConsoleSays::Close { offer, .. }
         | ConsoleSays::Decline { offer, .. }
+        | ConsoleSays::Dispatched { offer }
         | ConsoleSays::HandBack { offer, .. }
         | ConsoleSays::Release { offer }
         | ConsoleSays::Shown { offer }
         | ConsoleSays::Take { offer }
         | ConsoleSays::Transfer { offer, .. } => Some(*offer),
         ConsoleSays::AddService { .. }
+        | ConsoleSays::Declare { .. }
+        | ConsoleSays::EndEvent { .. }
         | ConsoleSays::Heartbeat
         | ConsoleSays::Join { .. }
         | ConsoleSays::Note { .. }
+        | ConsoleSays::Read { .. }
+        | ConsoleSays::Say { .. }
         | ConsoleSays::SignIn { .. }
         | ConsoleSays::SignOut
         | ConsoleSays::Split { .. } => None,

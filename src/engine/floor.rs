@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{Rooms, SessionId};
 use crate::contact::ContactKey;
-use crate::deliver::{Ending, OfferId, Seat};
+use crate::deliver::{Duty, Ending, OfferId, Seat};
 use crate::limits::{
     CAPACITY_DEFAULT, ENDED_KEPT_MICROS_MAX, ENDED_RETOLD_MAX, ENDED_RETOLD_MICROS_MAX, GATEWAY_SESSIONS_MAX, GATEWAYS_MAX, ROOMS_MAX,
     SEATS_MAX, TAKE_MICROS_DEFAULT,
@@ -89,11 +89,15 @@ pub(super) struct SeatLive {
     /// When its lease is looked at next.
     pub lease_due: Option<Timestamp>,
     pub holds: BTreeSet<OfferId>,
+    /// What it said at its sign-in: the languages spoken there, and that it can answer callers who write.
+    pub languages: Vec<[u8; 2]>,
+    pub text: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Session {
-    Console { seat: SeatIndex, signed_in: bool },
+    Auditor { name: Name, signed_in: bool },
+    Console { seat: SeatIndex, duty: Duty, signed_in: bool },
     Gateway { gateway: Name },
 }
 
@@ -130,6 +134,8 @@ pub(super) struct Floor {
     /// Desks with a seat signed in and heard from.
     staffed: BTreeSet<(bool, RoomIndex)>,
     pub sessions: BTreeMap<SessionId, Session>,
+    /// Auditors who are signed in.
+    pub auditors: BTreeMap<SessionId, Name>,
     pub gateways: BTreeMap<Name, GatewayLive>,
 }
 
@@ -146,6 +152,7 @@ impl Floor {
             seat_by_name: BTreeMap::new(),
             staffed: BTreeSet::new(),
             sessions: BTreeMap::new(),
+            auditors: BTreeMap::new(),
             gateways: BTreeMap::new(),
         };
         floor.refurnish(rooms);
@@ -225,7 +232,18 @@ impl Floor {
         let index = SeatIndex(self.seats.len() as u32);
         let room = self.room_index(seat.dispatcher);
         let heard = Timestamp::default();
-        self.seats.push(SeatLive { seat, room, test, session: None, present: false, heard, lease_due: None, holds: BTreeSet::new() });
+        self.seats.push(SeatLive {
+            seat,
+            room,
+            test,
+            session: None,
+            present: false,
+            heard,
+            lease_due: None,
+            holds: BTreeSet::new(),
+            languages: Vec::new(),
+            text: false,
+        });
         self.seat_by_name.insert((test, seat), index);
         Some(index)
     }

@@ -45,7 +45,7 @@ impl Engine {
             return;
         };
         match self.lives.get_mut(&id).filter(|life| life.ended.is_none()) {
-            Some(life) => self.core.merge_evidence(life, evidence, out),
+            Some(life) => self.core.caller_says(life, evidence, out),
             None => self.core.counters.evidence_late += 1,
         }
     }
@@ -59,7 +59,7 @@ impl Engine {
         };
         let found = newest(false).or_else(|| newest(true));
         match found.and_then(|id| self.lives.get_mut(&id)).filter(|life| life.ended.is_none()) {
-            Some(life) => self.core.merge_evidence(life, evidence, out),
+            Some(life) => self.core.caller_says(life, evidence, out),
             None => {
                 self.core.counters.evidence_early += 1;
                 let whole = self.core.known.orphan(self.core.now, digest::of_line(&line), evidence);
@@ -135,6 +135,12 @@ impl Core {
         own
     }
 
+    /// More from the caller or the network: lines of the conversation where the caller writes, and evidence.
+    pub(super) fn caller_says(&mut self, life: &mut Life, evidence: Evidence, out: &mut Outputs) {
+        self.hear(life, &evidence, out);
+        self.merge_evidence(life, evidence, out);
+    }
+
     /// Adds what is new to the contact and asks for a decision about it.
     pub(super) fn merge_evidence(&mut self, life: &mut Life, evidence: Evidence, out: &mut Outputs) {
         let Some(news) = merge(&mut life.contact, &evidence) else { return };
@@ -169,6 +175,8 @@ impl Core {
         let (contact, revision, before) = (life.id, life.contact.revision, self.incident_of(life));
         let changed = ConsoleHears::Changed { contact, revision, decision: Arc::clone(&decision) };
         let evidence = std::mem::take(&mut life.pending);
+        // Before it is shown anew: another place or type may make it an event's, or nobody's.
+        life.event = self.event_of(&life.contact, &decision, life.test && decision.test);
         self.tell_rooms(life, &life.viewers(), &changed, out);
         self.reshape(life, Fact::Redecided { at: self.now, contact, revision, evidence, decision }, out);
         self.propose_transfers(life, out);
@@ -213,6 +221,7 @@ impl Core {
             None => {}
         }
         self.tell_voice(life, out);
+        self.say_all_to_caller(life, out);
         for part in &life.parts {
             if let Some((seat, seq)) = part.accepted
                 && let Some(receipt) = self.receipts.covers(seq)

@@ -7,7 +7,7 @@
 use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::Arc;
 
-use super::floor::RoomIndex;
+use super::floor::{RoomIndex, SeatIndex};
 use super::life::{CallbackLive, Life, Part};
 use super::receipt::Promise;
 use super::tick::CatchUp;
@@ -86,6 +86,7 @@ impl Core {
         for (dispatcher, state) in states {
             self.append(Fact::State { at, dispatcher, state, by }, out);
         }
+        self.say_events_again(out);
     }
 
     /// One contact as it stands, as facts: the arrival under the decision its shares were made by, what happened to each share, and
@@ -118,6 +119,8 @@ impl Core {
             self.say_share_again(life, index, out);
         }
         self.say_joint_again(life, out);
+        self.say_conversation_again(life, out);
+        self.say_reads_again(life, out);
         let at = self.now;
         if let Some(room) = life.answered {
             let dispatcher = self.floor.room(room).id;
@@ -164,9 +167,12 @@ impl Core {
             self.append(Fact::Asked { at, offer, dispatcher: self.floor.room(room).id, why }, out);
         }
         let (holder, accepted, closed, declined) = (part.holder, part.accepted, part.closed, part.declined);
+        let dispatched = part.dispatched;
         let took = holder.or(closed.map(|(seat, _)| seat)).or(accepted.map(|(seat, _)| seat));
         let taken_seq = took.map(|seat| self.append(Fact::Taken { at, offer, seat: self.floor.seat_name(seat) }, out));
         let accepted = accepted.map(|(seat, _)| (seat, self.append(Fact::Accepted { at, offer, seat: self.floor.seat_name(seat) }, out)));
+        let dispatched =
+            dispatched.map(|(seat, _)| (seat, self.append(Fact::Dispatched { at, offer, seat: self.floor.seat_name(seat) }, out)));
         let closed = closed.map(|(seat, _)| {
             let fact = Fact::Closed { at, offer, seat: self.floor.seat_name(seat), reason: Box::default() };
             (seat, self.append(fact, out))
@@ -177,14 +183,15 @@ impl Core {
         if holder.is_none() && closed.is_none() && taken_seq.is_some() {
             self.append(Fact::Waiting { at, offer, why: WaitingWhy::Released, reason: Box::default() }, out);
         }
-        let spoken = [taken_seq.filter(|_| holder.is_some()), accepted.map(|(_, seq)| seq), closed.map(|(_, seq)| seq)];
-        let promises = [Promise::Taken(offer), Promise::Accepted(offer), Promise::Closed(offer)];
+        let seq_of = |step: Option<(SeatIndex, u64)>| step.map(|(_, seq)| seq);
+        let spoken = [taken_seq.filter(|_| holder.is_some()), seq_of(accepted), seq_of(dispatched), seq_of(closed)];
+        let promises = [Promise::Taken(offer), Promise::Accepted(offer), Promise::Dispatched(offer), Promise::Closed(offer)];
         for (seq, promise) in spoken.into_iter().zip(promises) {
             seq.into_iter().for_each(|seq| self.receipts.promise(seq, promise.clone()));
         }
         if let Some(part) = life.parts.get_mut(index) {
             part.taken_seq = taken_seq.unwrap_or(part.taken_seq);
-            (part.accepted, part.closed) = (accepted, closed);
+            (part.accepted, part.dispatched, part.closed) = (accepted, dispatched, closed);
         }
     }
 

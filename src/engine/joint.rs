@@ -95,8 +95,18 @@ impl Engine {
         }
     }
 
+    /// As [`Self::may_see`], for who wants to write something down.
+    pub(super) fn may_speak(&mut self, session: SessionId, seat: SeatIndex, contact: ContactId, out: &mut Outputs) -> Option<Seat> {
+        let name = self.may_see(session, seat, contact, out)?;
+        if !self.core.can_promise() {
+            self.core.refuse(session, None, Refusal::Full, out);
+            return None;
+        }
+        Some(name)
+    }
+
     /// The seat's name, when it sees any share of the contact; else it is told why not.
-    fn may_speak(&mut self, session: SessionId, seat: SeatIndex, contact: ContactId, out: &mut Outputs) -> Option<Seat> {
+    pub(super) fn may_see(&mut self, session: SessionId, seat: SeatIndex, contact: ContactId, out: &mut Outputs) -> Option<Seat> {
         let core = &mut self.core;
         let live = core.floor.seat(seat).map(|live| (live.room, live.seat, live.test));
         let life = self.lives.get(&contact).filter(|life| life.ended.is_none());
@@ -107,10 +117,6 @@ impl Engine {
         let holds = || life.parts.iter().any(|part| part.holder == Some(seat) || part.accepted.is_some_and(|(by, _)| by == seat));
         if life.test != test || !(life.viewers().contains(&room) || holds()) {
             core.refuse(session, None, Refusal::NotYours, out);
-            return None;
-        }
-        if !core.can_promise() {
-            core.refuse(session, None, Refusal::Full, out);
             return None;
         }
         Some(name)
@@ -232,6 +238,7 @@ impl Core {
             held_by: part.holder.filter(|_| held(part.taken_seq)).map(|seat| self.floor.seat_name(seat)),
             accepted: part.accepted.is_some_and(|(_, seq)| held(seq)),
             closed: part.closed.is_some_and(|(_, seq)| held(seq)),
+            dispatched: part.dispatched.is_some_and(|(_, seq)| held(seq)),
         };
         life.parts.iter().map(share).collect()
     }

@@ -13,6 +13,7 @@
 
 use super::floor::RoomIndex;
 use super::life::{Life, Part, Viewers};
+use super::offer::ringing;
 use super::{Alarm, Core, Outputs};
 use crate::deliver::{AlertWhy, AskedWhy, ConsoleHears};
 use crate::limits::{ALARM_AGAIN_MICROS, ALL_CALL_MAX, TAKE_MICROS_DEFAULT};
@@ -56,12 +57,22 @@ impl Core {
         self.alert(life, index, &[room], AlertWhy::Again, out);
     }
 
-    /// Rings on the screens of these rooms for an offer that they show already.
+    /// Rings on the screens of these rooms for an offer that they show already. Seats that are kept free of a declared event do not
+    /// ring for its contacts; an alarm they see.
     pub(super) fn alert(&mut self, life: &Life, index: usize, rooms: &[RoomIndex], why: AlertWhy, out: &mut Outputs) {
         let Some(part) = life.parts.get(index) else { return };
-        let seats = |room: &RoomIndex| self.floor.room(*room).desk(life.test).sessions.len() as u64;
-        self.counters.alerts += rooms.iter().map(seats).sum::<u64>();
-        self.tell_rooms(life, rooms, &ConsoleHears::Alert { offer: life.offer_id(part), why }, out);
+        let hears = ConsoleHears::Alert { offer: life.offer_id(part), why };
+        for room in rooms {
+            for (session, seat) in &self.floor.room(*room).desk(life.test).sessions {
+                if !self.is_kept_free(life, *room, *seat) {
+                    self.counters.alerts += 1;
+                    out.console(*session, hears.clone());
+                } else if why == AlertWhy::AllCall {
+                    out.console(*session, ConsoleHears::Offer(ringing(&self.offer(life, part, *room), false)));
+                }
+            }
+        }
+        self.tell_auditors(life, &hears, out);
     }
 
     /// The next neighbour in doubt with a seat, when the chain has nobody left.

@@ -8,11 +8,13 @@ use std::sync::Arc;
 use arrayvec::ArrayVec;
 
 use super::Alarm;
+use super::conversation::Conversation;
 use super::digest::{ContentDigest, KeyDigest};
 use super::floor::{Floor, RoomIndex, SeatIndex};
 use crate::contact::{Contact, LocationClaim, Oddity, Signal};
 use crate::decision::{AssignedRecord, DecisionRecord};
-use crate::deliver::{AskedWhy, CallbackOutcome, Ending, Evidence, Fact, HangUp, Note, OfferId};
+use crate::deliver::{AskedWhy, CallbackOutcome, Delivery, Duty, Ending, Evidence, Fact, HangUp, Note, OfferId, Said, Seat};
+use crate::event::EventId;
 use crate::incident::{Candidate, IncidentId, Trace};
 use crate::limits::{
     CALLED_MAX, CHAIN_MAX, CLAIMS_MAX, NEIGHBOURS_MAX, NOTES_SHOWN_MAX, RELATED_MAX, SERVICES_MAX, SIGNALS_MAX, VIEWERS_MAX,
@@ -51,8 +53,12 @@ pub(super) struct Life {
     pub repeat: Option<(ContactId, Option<SeatIndex>)>,
     /// What people wrote about it, the newest last, and the fact of each.
     pub notes: Vec<(u64, Note)>,
+    /// What was said in writing.
+    pub conversation: Conversation,
+    /// Who saw it without holding a share.
+    pub readers: Vec<(Seat, Duty)>,
     /// The incident it was joined to, and the fact of that; its own while `None`.
-    pub joined: Option<(IncidentId, Option<super::Seat>, u64)>,
+    pub joined: Option<(IncidentId, Option<Seat>, u64)>,
     /// The caller speaks to this room.
     pub answered: Option<RoomIndex>,
     /// The decision in force is not the one it arrived with.
@@ -72,6 +78,8 @@ pub(super) struct Life {
     pub trace: Option<(bool, Box<Trace>)>,
     /// What may speak of the same event, as its screens were told.
     pub candidates: ArrayVec<Candidate, RELATED_MAX>,
+    /// The declared event it belongs to.
+    pub event: Option<EventId>,
     /// Evidence merged into `contact` and not yet in the journal.
     pub pending: Evidence,
     pub reroute_due: Option<Timestamp>,
@@ -104,6 +112,8 @@ pub(super) struct Part {
     pub taken_seq: u64,
     pub accepted: Option<(SeatIndex, u64)>,
     pub closed: Option<(SeatIndex, u64)>,
+    /// Units are on their way.
+    pub dispatched: Option<(SeatIndex, u64)>,
     /// Its holder asks for another.
     pub declined: bool,
     /// The decision changed while somebody held it: the chain is that of the old decision.
@@ -144,6 +154,8 @@ impl Life {
             test: decision.test || contact.load_test,
             decided: contact.revision,
             voice: targeted,
+            conversation: Conversation::of(&contact, at),
+            readers: Vec::new(),
             contact,
             decision,
             arrived: at,
@@ -165,11 +177,22 @@ impl Life {
             line: None,
             trace: None,
             candidates: ArrayVec::new(),
+            event: None,
             pending: Evidence::default(),
             reroute_due: None,
             reroutes: 0,
             overdue: false,
         }
+    }
+
+    /// Nobody is on a voice path: it is written, and answered in writing.
+    pub fn is_text(&self) -> bool {
+        self.contact.door.is_text()
+    }
+
+    /// The language the caller uses, as far as is known.
+    pub fn lang(&self) -> Option<[u8; 2]> {
+        self.contact.lang.or(self.decision.lang)
     }
 
     pub fn position(&self, service: Service) -> Option<usize> {
@@ -271,7 +294,17 @@ impl Life {
             Fact::Joined { incident, seat, .. } => self.joined = Some((*incident, *seat, seq)),
             Fact::Answered { dispatcher, .. } => self.answered = Some(floor.room_index(*dispatcher)),
             Fact::Ended { ending, .. } => self.ended = self.ended.or(Some((*ending, seq))),
-            Fact::Arrived { .. } | Fact::State { .. } | Fact::Tables { .. } => {}
+            Fact::Said { at, number, seat, text, .. } => {
+                let delivery = if seat.is_some() { Delivery::Pending } else { Delivery::Delivered };
+                self.conversation.add(seq, Said { number: *number, at: *at, by: *seat, text: text.clone(), delivery });
+            }
+            Fact::Delivered { number, delivered, .. } => self.conversation.delivered(*number, *delivered),
+            Fact::Read { by, duty, .. } => self.was_read(*by, *duty),
+            Fact::Dispatched { offer, seat, .. } => {
+                let seat = floor.seat_index(*seat, self.test);
+                self.with_part(offer, |part| part.dispatched = seat.map(|seat| (seat, seq)));
+            }
+            Fact::Arrived { .. } | Fact::Declared { .. } | Fact::EventOver { .. } | Fact::State { .. } | Fact::Tables { .. } => {}
         }
     }
 
@@ -375,6 +408,7 @@ impl Part {
             taken_seq: 0,
             accepted: None,
             closed: None,
+            dispatched: None,
             declined: false,
             outdated: false,
             opened: false,

@@ -21,14 +21,17 @@
 //! # The files
 //! `arrive` a contact comes; `offer` who is asked, in turn; `ladder` when nobody answers; `console` what people do; `joint` what they do
 //! together: notes, incidents, services added, shares handed over; `gateway` what gateways say and are told; `callback` callers who are
-//! gone; `repeat` callers who call again; `promise` what the disk allows; `heal` what it lost; `tick` what time brings; `recover` the
-//! journal read back. `life` is one contact, `floor` is who is there, `known` what is remembered, `audit` counts everything anew.
+//! gone; `conversation` callers who write; `repeat` callers who call again; `suit` which seat of a room is asked first; `event`
+//! what is declared; `reading` who looks without answering; `promise` what the disk allows; `heal` what it lost; `tick` what time brings; `recover` the journal read
+//! back. `life` is one contact, `floor` is who is there, `known` what is remembered, `audit` counts everything anew.
 
 mod arrive;
 mod audit;
 mod callback;
 mod console;
+mod conversation;
 mod digest;
+mod event;
 mod floor;
 mod gateway;
 mod heal;
@@ -39,9 +42,11 @@ mod life;
 mod offer;
 mod past;
 mod promise;
+mod reading;
 mod receipt;
 mod recover;
 mod repeat;
+mod suit;
 mod tick;
 mod timers;
 
@@ -50,12 +55,16 @@ use std::sync::Arc;
 
 use crate::contact::{Contact, ContactKey};
 use crate::decision::DecisionRecord;
-use crate::deliver::{Callback, ConsoleHears, ConsoleSays, DispatcherState, Evidence, Fact, GatewayHears, HangUp, Note, OfferId, Seat};
+use crate::deliver::{
+    Callback, ConsoleHears, ConsoleSays, DispatcherState, Duty, Evidence, Fact, GatewayHears, HangUp, Note, OfferId, Said, Seat,
+};
+use crate::event::EventId;
 use crate::incident::{IncidentId, Scene};
 use crate::limits;
 use crate::service::Service;
 use crate::units::{ContactId, DispatcherId, Name, TablesVersion, Timestamp};
 
+use event::EventLive;
 use floor::{Floor, Session};
 pub use heal::BY_ENGINE;
 use known::Known;
@@ -159,6 +168,29 @@ pub enum Input {
         by: Name,
     },
     Tick,
+    /// A gateway says what became of a line for its caller.
+    Delivered {
+        session: SessionId,
+        key: ContactKey,
+        number: u32,
+        delivered: bool,
+    },
+    /// As [`Input::ConsoleOpened`], for somebody who supervises the room.
+    SupervisorOpened {
+        session: SessionId,
+        seat: Seat,
+    },
+    /// The session of somebody who sees everything and does nothing.
+    AuditorOpened {
+        session: SessionId,
+        name: Name,
+    },
+    /// Another system was shown this contact: it is written down, once for each of them.
+    Read {
+        contact: ContactId,
+        by: Seat,
+        duty: Duty,
+    },
 }
 
 /// What the engine needs to know of every dispatcher.
@@ -333,6 +365,7 @@ pub struct Counters {
     pub asked_all_call: u64,
     pub asked_repeat: u64,
     pub asked_handed_over: u64,
+    pub asked_no_text: u64,
     /// Screens rung again for an offer they already showed.
     pub alerts: u64,
     /// Contacts whose line had another contact that had not ended.
@@ -347,6 +380,14 @@ pub struct Counters {
     /// Services that people asked for as well.
     pub services_added: u64,
     pub notes: u64,
+    /// Lines that people wrote to callers.
+    pub said: u64,
+    /// Lines of callers beyond the bound of one conversation: kept as evidence, shown as no line.
+    pub said_over: u64,
+    /// Contacts that somebody looked at who holds no share of them.
+    pub reads: u64,
+    /// Shares whose units are on their way.
+    pub dispatched: u64,
     /// Contacts that people, or a caller who called again, joined to an incident.
     pub joined: u64,
     /// Contacts that were told of another that may speak of the same event.
@@ -413,6 +454,7 @@ pub struct OfferView {
     pub declined: bool,
     pub accepted: Option<Seat>,
     pub closed: Option<Seat>,
+    pub dispatched: Option<Seat>,
 }
 
 /// One contact that has not ended, as it stands.
@@ -421,6 +463,8 @@ pub struct ContactView {
     pub contact: Arc<Contact>,
     pub decision: Arc<DecisionRecord>,
     pub incident: IncidentId,
+    /// The declared event it belongs to.
+    pub event: Option<EventId>,
     pub arrived: Timestamp,
     pub hung_up: bool,
     /// The caller is to be called back, or was.
@@ -429,6 +473,10 @@ pub struct ContactView {
     pub repeat: Option<(ContactId, Option<Seat>)>,
     pub answered: Option<DispatcherId>,
     pub notes: Vec<Note>,
+    /// Who writes, and what was written back.
+    pub said: Vec<Said>,
+    /// Who saw it without holding a share.
+    pub readers: Vec<(Seat, Duty)>,
     pub offers: Vec<OfferView>,
 }
 
@@ -471,6 +519,8 @@ struct Core {
     scene: Scene,
     /// Live contacts of incidents that somebody joined others to.
     incidents: BTreeMap<IncidentId, BTreeSet<ContactId>>,
+    /// Declared events that are not over.
+    events: BTreeMap<EventId, EventLive>,
     /// Until then seats have time to come back after a restart.
     recovering_until: Timestamp,
     /// Contacts whose decision names nobody. `route` is total, so there are none; if there is one, somebody must know.
@@ -503,6 +553,7 @@ impl Engine {
             lines: BTreeSet::new(),
             scene: Scene::default(),
             incidents: BTreeMap::new(),
+            events: BTreeMap::new(),
             recovering_until: Timestamp::default(),
             undecided: BTreeSet::new(),
             store_failing: false,
@@ -542,6 +593,10 @@ impl Engine {
             Input::Rooms { rooms, by } => self.core.rooms_changed(&rooms, by, out),
             Input::State { dispatcher, state, by } => self.core.state_changed(dispatcher, state, by, out),
             Input::Tick => self.tick(out),
+            Input::Delivered { session, key, number, delivered } => self.delivered(session, &key, number, delivered, out),
+            Input::SupervisorOpened { session, seat } => self.core.supervisor_opened(session, seat, out),
+            Input::AuditorOpened { session, name } => drop(self.core.admit(session, Session::Auditor { name, signed_in: false }, out)),
+            Input::Read { contact, by, duty } => self.read_by(contact, by, duty, out),
         }
     }
 
@@ -727,17 +782,21 @@ impl Core {
             declined: part.declined,
             accepted: part.accepted.map(|(seat, _)| self.floor.seat_name(seat)),
             closed: part.closed.map(|(seat, _)| self.floor.seat_name(seat)),
+            dispatched: part.dispatched.map(|(seat, _)| self.floor.seat_name(seat)),
         };
         ContactView {
             contact: Arc::clone(&life.contact),
             decision: Arc::clone(&life.decision),
             incident: self.incident_of(life),
+            event: life.event,
             arrived: life.arrived,
             hung_up: life.hung_up.is_some(),
             callback: callback::callback(life),
             repeat: life.repeat.map(|(earlier, seat)| (earlier, seat.map(|seat| self.floor.seat_name(seat)))),
             answered: life.answered.as_ref().map(room),
             notes: life.notes.iter().map(|(_, note)| note.clone()).collect(),
+            said: life.conversation.said().cloned().collect(),
+            readers: life.readers.clone(),
             offers: life.parts.iter().map(offer).collect(),
         }
     }

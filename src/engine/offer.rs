@@ -29,12 +29,19 @@ impl Core {
         let Some(first) = part.chain.first().copied() else { return };
         let staffed = self.floor.is_staffed(first, test);
         let full = self.floor.room(first).is_full(test);
+        let chain = part.chain.clone();
+        let is_mute = !self.can_write(first, test) && self.must_write(life, &chain);
+        let Some(part) = life.parts.get(index) else { return };
         if !part.is_seeking() {
             // It comes back from the journal in somebody's hands: there is nobody to ask.
-        } else if staffed && !full {
+        } else if staffed && !full && !is_mute {
             self.await_answer(life, index, first, out);
         } else {
-            let why = if staffed { AskedWhy::Full } else { AskedWhy::NoSeat };
+            let why = match (staffed, full) {
+                (false, _) => AskedWhy::NoSeat,
+                (_, true) => AskedWhy::Full,
+                _ => AskedWhy::NoText,
+            };
             self.choose_next(life, index, why, out);
         }
         if let Some(seat) = first_seat {
@@ -43,6 +50,7 @@ impl Core {
         self.enter(life, index);
         let viewers = life.parts.get(index).map(Part::viewers).unwrap_or_default();
         self.show(life, index, &viewers, out);
+        self.show_conversation(life, &viewers, out);
     }
 
     /// Asks the next in the chain as well. Those asked before go on seeing it.
@@ -68,6 +76,7 @@ impl Core {
         let news: Viewers = part.viewers().into_iter().filter(|room| !before.contains(room) || is_new(part, room)).collect();
         let turn = part.current.filter(|room| part.alarm.is_none() && asked_before.contains(room));
         self.show(life, index, &news, out);
+        self.show_conversation(life, &news, out);
         if let Some(room) = turn {
             self.alert(life, index, &[room], AlertWhy::YourTurn, out);
         }
@@ -84,9 +93,10 @@ impl Core {
             return self.await_answer(life, index, room, out);
         }
         let (start, chain) = (part.next_position(), part.chain.clone());
+        let must_write = self.must_write(life, chain.get(start..).unwrap_or_default());
         for room in chain.iter().skip(start).copied() {
             let staffed = self.floor.is_staffed(room, test);
-            if staffed && self.floor.room(room).is_full(test) {
+            if staffed && (self.floor.room(room).is_full(test) || must_write && !self.can_write(room, test)) {
                 continue;
             }
             self.ask(life, index, room, why_next, out);
@@ -147,6 +157,7 @@ impl Core {
             AskedWhy::AllCall => &mut self.counters.asked_all_call,
             AskedWhy::Repeat => &mut self.counters.asked_repeat,
             AskedWhy::HandedOver => &mut self.counters.asked_handed_over,
+            AskedWhy::NoText => &mut self.counters.asked_no_text,
         } += 1;
         self.record(life, Fact::Asked { at: self.now, offer, dispatcher, why }, out);
     }
@@ -291,7 +302,7 @@ impl Core {
     }
 
     /// Puts the offer on every screen of these rooms, or what has changed of it.
-    pub(super) fn show(&mut self, life: &Life, index: usize, rooms: &[RoomIndex], out: &mut Outputs) {
+    pub(super) fn show(&mut self, life: &mut Life, index: usize, rooms: &[RoomIndex], out: &mut Outputs) {
         let Some(part) = life.parts.get(index) else { return };
         for room in rooms {
             let desk = self.floor.room(*room).desk(life.test);
@@ -299,11 +310,12 @@ impl Core {
                 continue;
             }
             self.counters.offers_shown += desk.sessions.len() as u64;
-            let offer = self.offer(life, part, *room);
-            for (session, _) in &desk.sessions {
-                out.console(*session, ConsoleHears::Offer(Arc::clone(&offer)));
+            let (offer, best) = (self.offer(life, part, *room), self.best_fit(life, part, *room));
+            for (session, seat) in &desk.sessions {
+                out.console(*session, ConsoleHears::Offer(ringing(&offer, self.rings(life, best, *room, *seat))));
             }
         }
+        self.show_auditors(life, index, out);
     }
 
     /// The offer as one room sees it. What is promised in it is in the journal.
@@ -337,6 +349,10 @@ impl Core {
             candidates: life.candidates.to_vec(),
             notes: self.notes_promised(life),
             shares: self.shares_promised(life),
+            dispatched: part.dispatched.is_some_and(|(_, seq)| self.is_stored(seq)),
+            rings: true,
+            interpreter: self.needs_interpreter(life, room),
+            event: life.event,
         })
     }
 
@@ -350,6 +366,7 @@ impl Core {
         for (session, _) in desks.flat_map(|desk| &desk.sessions) {
             out.push(Output::ToConsole { session: *session, hears: hears.clone() });
         }
+        self.tell_auditors(life, hears, out);
     }
 
     /// The holder lost it or gave it up: it waits again, for those asked before, and if the decision has changed since, for the
@@ -423,6 +440,9 @@ impl Core {
             let now = life.position(offer.service).and_then(|index| life.parts.get(index)).map(Part::viewers);
             // A share of another decision begins with the first of its chain; who else is asked is told a line later.
             let stays = |room: &RoomIndex| was_test == life.test && now.as_ref().is_some_and(|rooms| rooms.contains(room));
+            if now.is_none() {
+                self.tell_auditors(life, &ConsoleHears::Withdrawn { offer: *offer }, out);
+            }
             for room in viewers.iter().filter(|room| !stays(room)) {
                 for (session, _) in &self.floor.room(*room).desk(was_test).sessions {
                     out.console(*session, ConsoleHears::Withdrawn { offer: *offer });
@@ -430,4 +450,9 @@ impl Core {
             }
         }
     }
+}
+
+/// The offer as one seat sees it.
+pub(super) fn ringing(offer: &Arc<Offer>, rings: bool) -> Arc<Offer> {
+    if rings { Arc::clone(offer) } else { Arc::new(Offer { rings, ..Offer::clone(offer) }) }
 }

@@ -17,6 +17,7 @@ use super::known::{EndedLife, Known, Remembered};
 use super::{Config, digest};
 use crate::contact::{Contact, ContactKey};
 use crate::deliver::{DispatcherState, Ending, Fact};
+use crate::event::EventId;
 use crate::limits::{DISPATCHERS_MAX, ENDED_RETOLD_MICROS_MAX};
 use crate::units::{ContactId, DispatcherId, Name, TablesVersion, Timestamp};
 
@@ -28,6 +29,8 @@ pub struct Past<K> {
     pub(super) known: Known,
     live: BTreeMap<ContactId, Begun<K>>,
     ends: VecDeque<EndNotice>,
+    /// Declared events that are not over by anybody's hand.
+    events: BTreeMap<EventId, (u64, K)>,
 }
 
 /// What a past says of the whole journal.
@@ -79,6 +82,11 @@ pub enum Piece<K> {
         kept: K,
     },
     Ended(EndedPiece),
+    /// An event that is declared.
+    Event {
+        seq: u64,
+        kept: K,
+    },
     /// An end that its gateway may not have heard.
     End {
         at: Timestamp,
@@ -122,6 +130,7 @@ impl<K> Past<K> {
             known: Known::new(config.ended_kept_max, config.orphans_max),
             live: BTreeMap::new(),
             ends: VecDeque::new(),
+            events: BTreeMap::new(),
         }
     }
 
@@ -172,6 +181,8 @@ impl<K> Past<K> {
                 }
             }
             Fact::Ended { at, contact, ending } => self.end(seq, *at, *contact, *ending),
+            Fact::Declared { event, .. } => drop(self.events.insert(event.id, (seq, kept()))),
+            Fact::EventOver { event, .. } => drop(self.events.remove(event)),
             of_contact => match of_contact.contact().and_then(|contact| self.live.get_mut(&contact)) {
                 Some(begun) => begun.facts.push((seq, kept())),
                 None => self.head.astray += 1,
@@ -209,7 +220,9 @@ impl<K> Past<K> {
 
     /// The facts of living contacts, in their order.
     pub(super) fn facts(&self) -> Vec<(u64, &K)> {
+        let events = self.events.values().map(|(seq, kept)| (*seq, kept));
         let mut facts: Vec<(u64, &K)> = self.live.values().flat_map(|begun| begun.facts.iter().map(|(seq, kept)| (*seq, kept))).collect();
+        facts.extend(events);
         facts.sort_unstable_by_key(|(seq, _)| *seq);
         facts
     }
@@ -242,7 +255,8 @@ impl<K> Past<K> {
             Piece::Ended(EndedPiece { at, contact, key: key.number(), content: content.number(), ending, ended_seq, by_key, by_content })
         });
         let ends = self.ends.iter().map(|end| Piece::End { at: end.at, key: end.key.clone(), contact: end.contact, ending: end.ending });
-        std::iter::once(head).chain(states).chain(live).chain(ended).chain(ends)
+        let events = self.events.values().map(|(seq, kept)| Piece::Event { seq: *seq, kept });
+        std::iter::once(head).chain(states).chain(events).chain(live).chain(ended).chain(ends)
     }
 
     /// The past these pieces were taken from. `read` reads what a fact was kept as.
@@ -275,6 +289,11 @@ impl<K> Past<K> {
                     let Some((contact, ..)) = reading else { return Err(BadPast::OutOfOrder.into()) };
                     past.restore_fact(seq, contact, kept, &mut read)?;
                 }
+                Piece::Event { seq, kept } => match read(&kept) {
+                    Some(Fact::Declared { event, .. }) => drop(past.events.insert(event.id, (seq, kept))),
+                    Some(_) => return Err(BadPast::OutOfOrder.into()),
+                    None => return Err(BadPast::UnreadableFact.into()),
+                },
                 Piece::Ended(piece) => ended.push(piece),
                 Piece::End { at, key, contact, ending } => past.ends.push_back(EndNotice { at, key, contact, ending }),
             }

@@ -39,8 +39,18 @@ impl Engine {
 
     fn keep(&mut self, receipt: Receipt, seq: u64, promise: Promise, out: &mut Outputs) {
         let contact = match &promise {
-            Promise::Accepted(offer) | Promise::CalledBack(offer) | Promise::Closed(offer) | Promise::Taken(offer) => offer.contact,
-            Promise::Arrived(contact) | Promise::Ended(contact) | Promise::Joined(contact) | Promise::Noted(contact) => *contact,
+            Promise::Accepted(offer)
+            | Promise::CalledBack(offer)
+            | Promise::Closed(offer)
+            | Promise::Dispatched(offer)
+            | Promise::Taken(offer) => offer.contact,
+            Promise::Arrived(contact)
+            | Promise::Ended(contact)
+            | Promise::Joined(contact)
+            | Promise::Noted(contact)
+            | Promise::Said(contact) => *contact,
+            Promise::Declared(event) => return self.keep_declared(receipt, seq, *event, out),
+            Promise::EventOver(event, by) => return self.core.keep_event_over(receipt, *event, *by, out),
             Promise::Overflowed(whose) => return self.core.keep_overflowed(receipt, &whose.0, whose.1, out),
         };
         let Some(life) = self.lives.get_mut(&contact) else { return };
@@ -49,14 +59,16 @@ impl Engine {
             Promise::Arrived(_) => self.core.keep_arrived(receipt, life, out),
             Promise::CalledBack(offer) => self.core.keep_called_back(receipt, seq, life, offer, out),
             Promise::Closed(offer) => self.core.keep_closed(receipt, life, offer, out),
+            Promise::Dispatched(offer) => self.core.keep_dispatched(receipt, seq, life, offer, out),
             Promise::Ended(_) => {
                 self.core.keep_ended(receipt, life, out);
                 self.lives.remove(&contact);
             }
             Promise::Joined(_) => self.core.keep_joined(receipt, seq, life, out),
             Promise::Noted(_) => self.core.keep_noted(receipt, seq, life, out),
+            Promise::Said(_) => self.core.keep_said(receipt, seq, life, out),
             Promise::Taken(offer) => self.core.keep_taken(receipt, seq, life, offer, out),
-            Promise::Overflowed(_) => {}
+            Promise::Declared(_) | Promise::EventOver(..) | Promise::Overflowed(_) => {}
         }
     }
 }
@@ -110,6 +122,13 @@ impl Core {
         let viewers = part.viewers();
         self.say_accepted(receipt, life, part.service, by, out);
         self.tell_rooms(life, &viewers, &ConsoleHears::Accepted { offer, by }, out);
+        self.tell_other_services(life, offer.service, out);
+    }
+
+    fn keep_dispatched(&mut self, _: Receipt, seq: u64, life: &Life, offer: OfferId, out: &mut Outputs) {
+        let Some(part) = life.position(offer.service).and_then(|index| life.parts.get(index)) else { return };
+        let Some((seat, _)) = part.dispatched.filter(|(_, dispatched)| *dispatched == seq) else { return };
+        self.tell_viewers(life, part, &ConsoleHears::Dispatched { offer, by: self.floor.seat_name(seat) }, out);
         self.tell_other_services(life, offer.service, out);
     }
 

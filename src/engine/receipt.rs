@@ -10,7 +10,8 @@
 use std::collections::VecDeque;
 
 use crate::contact::ContactKey;
-use crate::deliver::OfferId;
+use crate::deliver::{OfferId, Seat};
+use crate::event::EventId;
 use crate::units::ContactId;
 
 /// Proof that the journal holds an entry.
@@ -26,11 +27,15 @@ pub(super) enum Promise {
     Arrived(ContactId),
     CalledBack(OfferId),
     Closed(OfferId),
+    Declared(EventId),
+    Dispatched(OfferId),
     Ended(ContactId),
+    EventOver(EventId, Option<Seat>),
     Joined(ContactId),
     Noted(ContactId),
     /// Arrival and end in one: the engine was full. Its life is not kept, so the promise carries its key.
     Overflowed(Box<(ContactKey, ContactId)>),
+    Said(ContactId),
     Taken(OfferId),
 }
 

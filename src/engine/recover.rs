@@ -66,6 +66,9 @@ impl Engine {
     }
 
     fn read_back(&mut self, seq: u64, fact: &Fact) {
+        if let Fact::Declared { event, .. } = fact {
+            return self.core.enter_event(event.clone(), seq);
+        }
         let floor = &mut self.core.floor;
         if let Fact::Arrived { at, contact, decision, .. } = fact {
             let digests = (digest::of_key(&contact.key), digest::of_content(contact));
@@ -114,6 +117,7 @@ impl Core {
         self.list_line(life);
         self.list_callback(life);
         self.list_incident(life);
+        life.event = self.event_of(&life.contact, &life.decision, life.test);
         self.enter_scene(life, compare);
         for index in 0..life.parts.len() {
             let Some(part) = life.parts.get_mut(index) else { continue };

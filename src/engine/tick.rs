@@ -3,6 +3,7 @@
 use std::ops::Bound::{Excluded, Unbounded};
 
 use super::floor::{RoomIndex, SeatIndex, Session};
+use super::offer::ringing;
 use super::timers::Timer;
 use super::{Alarm, Engine, Outputs, SessionId};
 use crate::deliver::{AskedWhy, ConsoleHears, OfferId};
@@ -12,10 +13,14 @@ use crate::units::{ContactId, Name};
 /// A job too long for one call, and where it stands.
 #[derive(Clone, Debug)]
 pub(super) enum CatchUp {
+    /// An auditor came, and is shown what is there.
+    Audit { session: SessionId, after: Option<ContactId> },
     /// The last seat of a desk left: what only that room saw goes on to the next.
     Emptied { room: RoomIndex, test: bool, after: Option<OfferId> },
     /// The journal lost entries: what they said of each contact is written again.
     Heal { first_seq: u64, last_seq: u64, after: Option<ContactId> },
+    /// An event was declared or is over: contacts belong to it, or do not any more.
+    Mark { after: Option<ContactId> },
     /// A seat came: it is shown what its room sees.
     Show { session: SessionId, seat: SeatIndex, after: Option<OfferId> },
     /// A gateway came: it is told how its contacts stand and which have ended.
@@ -23,8 +28,16 @@ pub(super) enum CatchUp {
 }
 
 impl CatchUp {
+    pub fn audit(session: SessionId) -> Self {
+        Self::Audit { session, after: None }
+    }
+
     pub fn emptied(room: RoomIndex, test: bool) -> Self {
         Self::Emptied { room, test, after: None }
+    }
+
+    pub fn mark() -> Self {
+        Self::Mark { after: None }
     }
 
     pub fn show(session: SessionId, seat: SeatIndex) -> Self {
@@ -48,6 +61,7 @@ impl Engine {
             match timer {
                 Timer::Ask(offer) => self.ask_due(offer, out),
                 Timer::CatchUp(number) => self.catch_up(number, out),
+                Timer::Event(event) => self.event_due(event, out),
                 Timer::Lease(seat) => self.lease_due(seat, out),
                 Timer::Promises => self.keep_promises(out),
                 Timer::Reroute(contact) => self.reroute_due(contact, out),
@@ -115,8 +129,10 @@ impl Engine {
     fn catch_up(&mut self, number: u64, out: &mut Outputs) {
         let Some(job) = self.core.catch_ups.remove(&number) else { return };
         let rest = match job {
+            CatchUp::Audit { session, after } => self.audit_all(session, after, out),
             CatchUp::Emptied { room, test, after } => self.sweep_emptied(room, test, after, out),
             CatchUp::Heal { first_seq, last_seq, after } => self.heal_slice(first_seq, last_seq, after, out),
+            CatchUp::Mark { after } => self.mark_slice(after, out),
             CatchUp::Show { session, seat, after } => self.show_all(session, seat, after, out),
             CatchUp::Tell { session, gateway, after, ends_told } => self.tell_all(session, gateway, after, ends_told, out),
         };
@@ -163,7 +179,7 @@ impl Engine {
         let (room, test) = (live.room, live.test);
         let slice = self.slice_of(room, test, after);
         for offer in &slice {
-            self.show_to(*offer, session, room, out);
+            self.show_to(*offer, (session, seat), room, out);
         }
         let after = slice.last().copied().filter(|_| slice.len() == CATCH_UP_MAX);
         if after.is_none() {
@@ -173,7 +189,7 @@ impl Engine {
     }
 
     /// Shows one offer to one seat that has come. If it stood in alarm, the seat is the chance it waited for.
-    fn show_to(&mut self, offer: OfferId, session: SessionId, room: RoomIndex, out: &mut Outputs) {
+    fn show_to(&mut self, offer: OfferId, (session, seat): (SessionId, SeatIndex), room: RoomIndex, out: &mut Outputs) {
         let core = &mut self.core;
         let Some(life) = self.lives.get_mut(&offer.contact) else { return };
         let Some(index) = life.position(offer.service) else { return };
@@ -189,7 +205,11 @@ impl Engine {
         }
         let Some(part) = life.parts.get(index) else { return };
         core.counters.offers_shown += 1;
-        out.console(session, ConsoleHears::Offer(core.offer(life, part, room)));
+        let rings = core.rings(life, core.best_fit(life, part, room), room, seat);
+        out.console(session, ConsoleHears::Offer(ringing(&core.offer(life, part, room), rings)));
+        if let Some(conversation) = core.conversation(life) {
+            out.console(session, conversation);
+        }
         if let Some((why, _)) = life.hung_up {
             out.console(session, ConsoleHears::CallerHungUp { contact: life.id, why });
         }

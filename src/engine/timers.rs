@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::floor::SeatIndex;
 use crate::deliver::OfferId;
+use crate::event::EventId;
 use crate::units::{ContactId, Timestamp};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -12,6 +13,8 @@ pub(super) enum Timer {
     Ask(OfferId),
     /// The next slice of a long job.
     CatchUp(u64),
+    /// This event's time is over.
+    Event(EventId),
     /// This seat should have been heard by now.
     Lease(SeatIndex),
     /// More promises wait to be said.

@@ -105,6 +105,12 @@ const fn kind_of(fact: &Fact) -> u8 {
         Fact::Repeated { .. } => 14,
         Fact::Noted { .. } => 15,
         Fact::Joined { .. } => 16,
+        Fact::Said { .. } => 17,
+        Fact::Delivered { .. } => 18,
+        Fact::Read { .. } => 19,
+        Fact::Dispatched { .. } => 20,
+        Fact::Declared { .. } => 21,
+        Fact::EventOver { .. } => 22,
     }
 }
 

@@ -180,11 +180,17 @@ pub fn change_of(fact: &Fact) -> Option<ProjectionChange> {
         Fact::Answered { .. }
         | Fact::Asked { .. }
         | Fact::CalledBack { .. }
+        | Fact::Declared { .. }
         | Fact::Declined { .. }
+        | Fact::Delivered { .. }
+        | Fact::Dispatched { .. }
+        | Fact::EventOver { .. }
         | Fact::HungUp { .. }
         | Fact::Joined { .. }
         | Fact::Noted { .. }
+        | Fact::Read { .. }
         | Fact::Repeated { .. }
+        | Fact::Said { .. }
         | Fact::State { .. }
         | Fact::Tables { .. } => None,
     }

@@ -147,11 +147,17 @@ impl Replay {
             | Fact::Asked { .. }
             | Fact::CalledBack { .. }
             | Fact::Closed { .. }
+            | Fact::Declared { .. }
             | Fact::Declined { .. }
+            | Fact::Delivered { .. }
+            | Fact::Dispatched { .. }
+            | Fact::EventOver { .. }
             | Fact::Joined { .. }
             | Fact::Noted { .. }
             | Fact::HungUp { .. }
+            | Fact::Read { .. }
             | Fact::Repeated { .. }
+            | Fact::Said { .. }
             | Fact::Taken { .. }
             | Fact::Waiting { .. } => None,
         }

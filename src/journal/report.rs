@@ -73,6 +73,7 @@ pub struct RoomReport {
     pub handed_over: u64,
     pub to_take: Times,
     pub to_accept: Times,
+    pub to_dispatch: Times,
 }
 
 /// A stretch of time.
@@ -107,6 +108,14 @@ pub struct Report {
     /// Shares for which everybody was asked.
     pub all_calls: u64,
     pub services_added: u64,
+    /// From the arrival until units of the service that leads were on their way.
+    pub to_dispatch: Times,
+    /// Lines that people wrote to callers, those of callers, and those that could not be brought to them.
+    pub said: u64,
+    pub said_by_callers: u64,
+    pub said_in_vain: u64,
+    /// Contacts seen by people and systems that held no share of them.
+    pub reads: u64,
     pub ended: BTreeMap<&'static str, u64>,
 }
 
@@ -118,6 +127,7 @@ struct Open {
     /// The seat's room that took it last.
     taken_by: BTreeMap<Service, DispatcherId>,
     accepted: bool,
+    dispatched: bool,
     hung_up: Option<Timestamp>,
 }
 
@@ -181,6 +191,7 @@ impl Reporter {
             first_taken: BTreeMap::new(),
             taken_by: BTreeMap::new(),
             accepted: false,
+            dispatched: false,
             hung_up: None,
         };
         self.open.insert(contact.id, open);
@@ -208,6 +219,17 @@ fn happened(report: &mut Report, open: &mut Open, fact: &Fact) {
                 report.to_accept.add(micros);
             }
         }
+        Fact::Dispatched { at, offer, seat } => {
+            let micros = at.micros_since(open.arrived);
+            report.rooms.entry(seat.dispatcher).or_default().to_dispatch.add(micros);
+            if open.lead == Some(offer.service) && !std::mem::replace(&mut open.dispatched, true) {
+                report.to_dispatch.add(micros);
+            }
+        }
+        Fact::Said { seat: Some(_), .. } => report.said += 1,
+        Fact::Said { seat: None, .. } => report.said_by_callers += 1,
+        Fact::Delivered { delivered, .. } => report.said_in_vain += u64::from(!delivered),
+        Fact::Read { .. } => report.reads += 1,
         Fact::Declined { seat, .. } => report.rooms.entry(seat.dispatcher).or_default().declined += 1,
         Fact::Asked { offer, why, .. } => match why {
             AskedWhy::AllCall => report.all_calls += 1,

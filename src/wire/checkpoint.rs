@@ -96,6 +96,11 @@ fn put(piece: &Piece<&Arc<[u8]>>, out: &mut Vec<u8>) {
             put_u128(out, &[contact.0]);
             out.push(*ending as u8);
         }
+        Piece::Event { seq, kept } => {
+            out.push(6);
+            put_u64(out, &[*seq]);
+            put_bytes(out, kept);
+        }
     }
 }
 
@@ -175,6 +180,10 @@ impl<'a> Reader<'a> {
                 let [contact] = self.u128s()?;
                 let key = ContactKey { gateway, gateway_ref };
                 Piece::End { at: Timestamp::from_micros(at), key, contact: ContactId(contact), ending: self.ending()? }
+            }
+            6 => {
+                let [seq] = self.u64s()?;
+                Piece::Event { seq, kept: self.bytes(FACT_BYTES_MAX)?.into() }
             }
             _ => return None,
         })

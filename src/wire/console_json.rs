@@ -10,13 +10,15 @@ use super::decision_json::DecisionJson;
 use crate::contact::{ClaimSource, Contact, LocationClaim, Place, Signal, Whose};
 use crate::decision::DecisionRecord;
 use crate::deliver::{
-    AlertWhy, CallbackOutcome, ConsoleHears, ConsoleSays, HangUp, Note, Offer, OfferId, Refusal, Role, Seat, Share, WaitingWhy,
+    AlertWhy, CallbackOutcome, ConsoleHears, ConsoleSays, Delivery, Event, HangUp, Note, Offer, OfferId, Refusal, Role, Said, Seat, Share,
+    WaitingWhy,
 };
+use crate::event::{EventArea, EventId, EventTerms};
 use crate::geo::area::Shape;
 use crate::geo::makani;
 use crate::geo::point::Point;
 use crate::incident::{Because, Candidate};
-use crate::limits::LANGUAGES_MAX;
+use crate::limits::{EVENT_TYPES_MAX, LANGUAGES_MAX, SAID_BYTES_MAX, SHAPE_RADIUS_CM_MAX};
 use crate::service::Service;
 use crate::tables::near::nearest;
 use crate::tables::snapshot::Tables;
@@ -38,6 +40,14 @@ pub enum SaysError {
     NoRoom(String),
     #[error("`{0}` is no outcome of a callback")]
     NoOutcome(String),
+    #[error("`{0}` is no area: an area's id, or a circle with lat, lon and radius_m")]
+    NoArea(String),
+    #[error("`{0}` is no event: its two numbers with a dash between them")]
+    NoEvent(String),
+    #[error("an event is declared with at most {EVENT_TYPES_MAX} incident types, by their codes")]
+    BadTypes,
+    #[error("a line for a caller has {got} bytes; at most {bytes_max} are sent, and none is cut")]
+    TooLong { bytes_max: usize, got: usize },
 }
 
 #[derive(Deserialize)]
@@ -65,6 +75,21 @@ enum Says {
         offer: String,
         reason: Box<str>,
     },
+    Declare {
+        area: SaysArea,
+        #[serde(default)]
+        words: SaysWords,
+        #[serde(default)]
+        types: Vec<String>,
+        /// Microseconds since 1970.
+        until: u64,
+    },
+    Dispatched {
+        offer: String,
+    },
+    EndEvent {
+        event: String,
+    },
     Heartbeat,
     Join {
         contact: String,
@@ -74,8 +99,15 @@ enum Says {
         contact: String,
         text: Box<str>,
     },
+    Read {
+        contact: String,
+    },
     Release {
         offer: String,
+    },
+    Say {
+        contact: String,
+        text: Box<str>,
     },
     Shown {
         offer: String,
@@ -100,6 +132,36 @@ enum Says {
     },
 }
 
+/// An area of the tables by its id, or a circle: `{"area":"AE-DU"}`, `{"lat":25.1,"lon":55.2,"radius_m":2000}`.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum SaysArea {
+    Area { area: String },
+    Circle { lat: f64, lon: f64, radius_m: u32 },
+}
+
+#[derive(Default, Deserialize)]
+struct SaysWords {
+    #[serde(default)]
+    en: Box<str>,
+    #[serde(default)]
+    ar: Box<str>,
+}
+
+impl SaysArea {
+    fn area(self) -> Result<EventArea, SaysError> {
+        match self {
+            Self::Area { area } => Name::new(&area).map(EventArea::Area).ok_or(SaysError::NoArea(area)),
+            Self::Circle { lat, lon, radius_m } => {
+                let radius_cm = radius_m.saturating_mul(100);
+                let center = Point::from_degrees(lat, lon).filter(|_| (1..=SHAPE_RADIUS_CM_MAX).contains(&radius_cm));
+                let center = center.ok_or_else(|| SaysError::NoArea(format!("{lat}, {lon}, {radius_m} m")))?;
+                Ok(EventArea::Circle { center, radius_cm })
+            }
+        }
+    }
+}
+
 /// Reads one message of a console.
 ///
 /// # Errors
@@ -118,9 +180,26 @@ pub fn read_says(text: &str) -> Result<ConsoleSays, SaysError> {
         }
         Says::Close { offer, reason } => ConsoleSays::Close { offer: offer_id(&offer)?, reason },
         Says::Decline { offer, reason } => ConsoleSays::Decline { offer: offer_id(&offer)?, reason },
+        Says::Declare { area, words, types, until } => {
+            let types: Option<Vec<Name>> = types.iter().map(|code| Name::new(code)).collect();
+            let types = types.filter(|types| types.len() <= EVENT_TYPES_MAX).ok_or(SaysError::BadTypes)?;
+            let terms = EventTerms {
+                area: area.area()?,
+                words_en: words.en,
+                words_ar: words.ar,
+                types,
+                until: Timestamp::from_micros(until),
+            };
+            ConsoleSays::Declare { terms }
+        }
+        Says::EndEvent { event } => ConsoleSays::EndEvent { event: event_id(&event)? },
+        Says::Dispatched { offer } => ConsoleSays::Dispatched { offer: offer_id(&offer)? },
         Says::Heartbeat => ConsoleSays::Heartbeat,
         Says::Join { contact, with } => ConsoleSays::Join { contact: contact_id(&contact)?, with: contact_id(&with)? },
         Says::Note { contact, text } => ConsoleSays::Note { contact: contact_id(&contact)?, text },
+        Says::Read { contact } => ConsoleSays::Read { contact: contact_id(&contact)? },
+        Says::Say { contact, text } if text.len() <= SAID_BYTES_MAX => ConsoleSays::Say { contact: contact_id(&contact)?, text },
+        Says::Say { text, .. } => return Err(SaysError::TooLong { bytes_max: SAID_BYTES_MAX, got: text.len() }),
         Says::Release { offer } => ConsoleSays::Release { offer: offer_id(&offer)? },
         Says::Shown { offer } => ConsoleSays::Shown { offer: offer_id(&offer)? },
         Says::SignIn { languages, text } => {
@@ -144,6 +223,11 @@ fn offer_id(text: &str) -> Result<OfferId, SaysError> {
 
 fn contact_id(text: &str) -> Result<ContactId, SaysError> {
     uuid::Uuid::parse_str(text).map(|id| ContactId(id.as_u128())).map_err(|_| SaysError::NoContact(text.to_owned()))
+}
+
+fn event_id(text: &str) -> Result<EventId, SaysError> {
+    let parts = text.split_once('-').and_then(|(partition, seq)| Some(EventId { partition: partition.parse().ok()?, seq: seq.parse().ok()? }));
+    parts.ok_or_else(|| SaysError::NoEvent(text.to_owned()))
 }
 
 /// One message to a console, under its number.
@@ -195,6 +279,18 @@ fn hears_json(hears: &ConsoleHears, tables: &Tables, now: Timestamp) -> Value {
         ConsoleHears::Shares { contact, shares } => {
             json!({ "t": "shares", "contact": contact.to_string(), "shares": shares.iter().map(share_json).collect::<Vec<_>>() })
         }
+        ConsoleHears::Said { contact, said } => json!({ "t": "said", "contact": contact.to_string(), "said": said_json(said) }),
+        ConsoleHears::Conversation { contact, said } => {
+            json!({ "t": "conversation", "contact": contact.to_string(), "said": said.iter().map(said_json).collect::<Vec<_>>() })
+        }
+        ConsoleHears::Delivered { contact, number, delivered } => {
+            json!({ "t": "delivered", "contact": contact.to_string(), "number": number, "delivery": Delivery::of(*delivered).word() })
+        }
+        ConsoleHears::Dispatched { offer, by } => by_json("dispatched", offer, by),
+        ConsoleHears::Declared { event } => json!({ "t": "declared", "event": event_json(event) }),
+        ConsoleHears::EventOver { event, by } => {
+            json!({ "t": "event_over", "event": event.to_string(), "by": by.as_ref().map(seat_json) })
+        }
         ConsoleHears::Joined { contact, incident, contacts, by } => json!({
             "t": "joined",
             "contact": contact.to_string(),
@@ -222,6 +318,35 @@ fn note_json(note: &Note) -> Value {
     json!({ "at": note.at.unix_micros, "by": seat_json(&note.by), "text": note.text })
 }
 
+fn event_json(event: &Event) -> Value {
+    let EventTerms { area, words_en, words_ar, types, until } = &event.terms;
+    let (area, center, radius_m) = match area {
+        EventArea::Area(area) => (Some(area.as_str()), None, 0),
+        EventArea::Circle { center, radius_cm } => (None, Some(degrees(*center)), radius_cm / 100),
+    };
+    json!({
+        "id": event.id.to_string(),
+        "at": event.at.unix_micros,
+        "by": seat_json(&event.by),
+        "area": area,
+        "center": center,
+        "radius_m": radius_m,
+        "words": { "en": words_en, "ar": words_ar },
+        "types": types.iter().map(Name::as_str).collect::<Vec<_>>(),
+        "until": until.unix_micros,
+    })
+}
+
+fn said_json(said: &Said) -> Value {
+    json!({
+        "number": said.number,
+        "at": said.at.unix_micros,
+        "by": said.by.as_ref().map(seat_json),
+        "text": said.text,
+        "delivery": said.delivery.word(),
+    })
+}
+
 fn share_json(share: &Share) -> Value {
     json!({
         "service": share.service.word(),
@@ -229,6 +354,7 @@ fn share_json(share: &Share) -> Value {
         "held_by": share.held_by.as_ref().map(seat_json),
         "accepted": share.accepted,
         "closed": share.closed,
+        "dispatched": share.dispatched,
     })
 }
 
@@ -278,6 +404,10 @@ fn offer_json(offer: &Offer, tables: &Tables) -> Value {
         "held_by": offer.held_by.as_ref().map(seat_json),
         "accepted": offer.accepted,
         "alarm": offer.alarm,
+        "dispatched": offer.dispatched,
+        "rings": offer.rings,
+        "interpreter": offer.interpreter,
+        "event": offer.event.map(|event| event.to_string()),
         "callback": callback,
         "repeat": repeat,
         "received": contact.received.unix_micros,
@@ -319,6 +449,7 @@ fn signal_json(signal: &Signal) -> Option<Value> {
         Signal::Verified(verified) => ("verified", json!(verified)),
         Signal::Event(event) => ("event", json!(event)),
         Signal::Wanted(service) => ("wanted", json!(service.word())),
+        Signal::CallBack => ("call_back", json!(true)),
     };
     Some(json!({ "kind": kind, "value": value }))
 }
@@ -460,6 +591,7 @@ const fn role_word(role: Role) -> &'static str {
         Role::Test => "test",
         Role::AllCall => "all_call",
         Role::Repeat => "repeat",
+        Role::Audit => "audit",
     }
 }
 
@@ -509,6 +641,7 @@ const fn refusal_word(why: Refusal) -> &'static str {
         Refusal::Full => "full",
         Refusal::Forbidden => "forbidden",
         Refusal::Unstaffed => "unstaffed",
+        Refusal::NoText => "no_text",
     }
 }
 
@@ -534,6 +667,12 @@ mod tests {
             read(r#"{"t":"called_back","offer":"ID/civil_defence","outcome":"no_answer"}"#),
             Ok(ConsoleSays::CalledBack { offer, outcome: CallbackOutcome::NoAnswer, reason: Box::default() })
         );
+        let contact = ContactId(9);
+        assert_eq!(read(r#"{"t":"say","contact":"ID","text":"x"}"#), Ok(ConsoleSays::Say { contact, text: "x".into() }));
+        let long = format!(r#"{{"t":"say","contact":"ID","text":"{}"}}"#, "x".repeat(SAID_BYTES_MAX + 1));
+        assert_eq!(read(&long), Err(SaysError::TooLong { bytes_max: SAID_BYTES_MAX, got: SAID_BYTES_MAX + 1 }));
+        assert_eq!(read(r#"{"t":"read","contact":"ID"}"#), Ok(ConsoleSays::Read { contact }));
+        assert_eq!(read(r#"{"t":"dispatched","offer":"ID/civil_defence"}"#), Ok(ConsoleSays::Dispatched { offer }));
         assert_eq!(read(r#"{"t":"take","offer":"ID/navy"}"#), Err(SaysError::NoOffer(format!("{id}/navy"))));
         assert_eq!(read(r#"{"t":"add_service","contact":"ID","service":"navy"}"#), Err(SaysError::NoService("navy".into())));
         assert_eq!(read(r#"{"t":"note","contact":"9","text":"x"}"#), Err(SaysError::NoContact("9".into())));

@@ -12,7 +12,7 @@
 //! | `shape` | `{"type":"Circle","center":[lon,lat],"radius_m":..}`, `Ellipse`, `ArcBand`, or a GeoJSON `Polygon` or `Point` |
 //! | `makani`, `cell`, `line`, `trunk` | identities as they were sent |
 //! | `text`, `lang`, `urn` | words, ISO 639-1, a service URN |
-//! | `events` | `silence 8 s`, `dtmf 5 at 20 s`, `gateway NAME`, `verified true`, `menu 2`, ... |
+//! | `events` | `silence 8 s`, `dtmf 5 at 20 s`, `gateway NAME`, `verified true`, `menu 2`, `call back`, ... |
 //! | `age_s` | seconds since the fix |
 //! | `now` | RFC 3339 or Unix seconds, for hours and windows; offline only, a door has a clock of its own |
 
@@ -264,7 +264,7 @@ fn read_signals(fields: &Map<String, Value>, contact: &mut Contact) {
     contact.signals = signals;
 }
 
-/// `silence 8 s`, `dtmf 5 at 20 s`, `gateway NAME`, `verified true`, `menu 2`. Anything else is kept as it is.
+/// `silence 8 s`, `dtmf 5 at 20 s`, `gateway NAME`, `verified true`, `menu 2`, `call back`. Anything else is kept as it is.
 fn read_event(event: &str, signals: &mut Vec<Signal>, contact: &mut Contact) {
     let words: Vec<&str> = event.split_whitespace().take(8).collect();
     let number = |at: usize| words.get(at).and_then(|word| word.trim_end_matches('s').parse::<u16>().ok());
@@ -279,6 +279,7 @@ fn read_event(event: &str, signals: &mut Vec<Signal>, contact: &mut Contact) {
             None
         }
         (Some("verified"), Some(word)) => Some(Signal::Verified(word.eq_ignore_ascii_case("true") || word.eq_ignore_ascii_case("yes"))),
+        (Some("call"), Some(&"back")) => Some(Signal::CallBack),
         (Some("menu"), Some(key)) => key.bytes().next().map(Signal::MenuKey),
         _ => {
             let mut cut = event.len().min(256);

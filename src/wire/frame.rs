@@ -37,10 +37,10 @@ use crate::deliver::{ConsoleHears, ConsoleSays, Fact, GatewayHears, GatewaySays}
 use crate::limits::{FACT_BYTES_MAX, FRAME_BYTES_MAX};
 
 /// The version of every layout. A change of any layout is a new number.
-pub const FRAME_VERSION: u8 = 3;
+pub const FRAME_VERSION: u8 = 4;
 /// The version of the facts in a journal. Old journals are read for as long as their number is known here.
-pub const FACT_VERSION: u8 = 3;
-/// What version 2 knew, 3 spells the same.
+pub const FACT_VERSION: u8 = 4;
+/// What versions 2 and 3 knew, 4 spells the same.
 const FACT_VERSION_OLDEST: u8 = 2;
 /// Bytes before the body.
 pub const HEADER_BYTES: usize = 10;

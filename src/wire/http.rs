@@ -3,6 +3,8 @@
 //! | request | who | body | answers |
 //! | --- | --- | --- | --- |
 //! | `POST /v1/contacts` | gateway | [`contact_json`](super::contact_json) | 201 or 202 [`ContactAnswer`] |
+//! | `POST /v1/contacts/{id}/words` | gateway | [`contact_json`](super::contact_json) without `id` | 202 |
+//! | `GET /v1/contacts/{id}/words` | gateway | | 200 [`WordsAnswer`] |
 //! | `POST /v1/calls/{call-id}/legs` | gateway | [`LegSaid`] | 202 |
 //! | `POST /v1/tables` | ops | a compiled table set | 200 [`Published`] |
 //! | `POST /v1/dispatchers/{id}/state` | ops | [`StateAsked`] | 200 [`StateSet`] |
@@ -51,6 +53,29 @@ impl<'d> ContactAnswer<'d> {
             targets: targets.iter().map(target).collect(),
             decision,
         }
+    }
+}
+
+/// What was said to a caller who writes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WordsAnswer {
+    /// Those that the asker does not have, the newest last.
+    pub words: Vec<WordsLine>,
+    /// The contact has ended: nothing more will be said.
+    pub ended: bool,
+}
+
+/// One line for the caller.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WordsLine {
+    /// Rises with every line of the conversation; what the caller wrote has numbers of its own between them.
+    pub number: u32,
+    pub text: String,
+}
+
+impl WordsAnswer {
+    pub fn new(lines: impl IntoIterator<Item = (u32, Box<str>)>, ended: bool) -> Self {
+        Self { words: lines.into_iter().map(|(number, text)| WordsLine { number, text: text.into() }).collect(), ended }
     }
 }
 

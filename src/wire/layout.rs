@@ -14,16 +14,17 @@ use super::frame::{Hello, Put, Received, Sink, Source, Take, Welcome, fault, not
 use crate::contact::{ClaimSource, Contact, ContactKey, Door, LocationClaim, Oddity, Place, Signal, Whose};
 use crate::decision::{AssignedRecord, Caller, DecisionRecord, NeighbourRecord};
 use crate::deliver::{
-    AlertWhy, AskedWhy, Callback, CallbackOutcome, ConsoleHears, ConsoleSays, DispatcherState, Ending, Evidence, Fact, GatewayHears,
-    GatewaySays, HangUp, Note, Offer, OfferId, Refusal, Repeat, Role, Seat, Share, Target, WaitingWhy,
+    AlertWhy, AskedWhy, Callback, CallbackOutcome, ConsoleHears, ConsoleSays, Delivery, DispatcherState, Duty, Ending, Event, Evidence, Fact,
+    GatewayHears, GatewaySays, HangUp, Note, Offer, OfferId, Refusal, Repeat, Role, Said, Seat, Share, Target, WaitingWhy,
 };
+use crate::event::{EventArea, EventId, EventTerms};
 use crate::geo::area::Shape;
 use crate::geo::point::Point;
 use crate::incident::{Because, Candidate, IncidentId};
 use crate::limits::{
-    CHAIN_MAX, CLAIM_VERTICES_MAX, CLAIMS_MAX, COMMAND_REASON_BYTES_MAX, DISCREPANCIES_MAX, FRAME_BYTES_MAX, IDENTITY_BYTES_MAX,
+    CHAIN_MAX, CLAIM_VERTICES_MAX, CLAIMS_MAX, COMMAND_REASON_BYTES_MAX, DISCREPANCIES_MAX, EVENT_TYPES_MAX, EVENT_WORDS_BYTES_MAX, FRAME_BYTES_MAX, IDENTITY_BYTES_MAX,
     JOINED_MAX, LANGUAGES_MAX, NEIGHBOURS_MAX, NOTE_BYTES_MAX, NOTES_SHOWN_MAX, ODDITIES_MAX, REASON_BYTES_MAX, REASONS_MAX, RELATED_MAX,
-    SERVICES_MAX, SIGNALS_MAX, STATES_MAX, TARGETS_MAX, TRIMMED_WORDS_BYTES_MAX, URI_BYTES_MAX,
+    SAID_BYTES_MAX, SAID_SHOWN_MAX, SERVICES_MAX, SIGNALS_MAX, STATES_MAX, TARGETS_MAX, TRIMMED_WORDS_BYTES_MAX, URI_BYTES_MAX,
 };
 use crate::service::{Service, ServiceUrn, UrnKind};
 use crate::units::{ContactId, Name, Ppm, TablesVersion, Timestamp};
@@ -354,17 +355,20 @@ layout_codes!(Oddity {
     0 => BadCell, 1 => BadLine, 2 => BadLocation, 3 => BadMakani, 4 => BadTime, 5 => BadUrn, 6 => ClaimsCut, 7 => SignalsCut,
     8 => TextCut, 9 => UnknownDoor, 10 => UnknownEvent,
 });
-layout_codes!(Role { 0 => Responsible, 1 => Overflow, 2 => Neighbour, 3 => Test, 4 => AllCall, 5 => Repeat });
+layout_codes!(Role { 0 => Responsible, 1 => Overflow, 2 => Neighbour, 3 => Test, 4 => AllCall, 5 => Repeat, 6 => Audit });
+layout_codes!(Duty { 0 => Dispatcher, 1 => Supervisor, 2 => Auditor, 3 => System });
+layout_codes!(Delivery { 0 => Pending, 1 => Delivered, 2 => Failed });
 layout_codes!(HangUp { 0 => Caller, 1 => LineDropped, 2 => Silent });
 layout_codes!(CallbackOutcome { 0 => CalledAgain, 1 => HelpNeeded, 2 => NoAnswer, 3 => NoHelpNeeded, 4 => NoNumber });
 layout_codes!(AlertWhy { 0 => Again, 1 => AllCall, 2 => YourTurn });
 layout_codes!(WaitingWhy { 0 => Declined, 1 => LeaseStale, 2 => Released, 3 => SeatGone });
 layout_codes!(Refusal {
     0 => HeldByAnother, 1 => NotYours, 2 => Unknown, 3 => OutOfTurn, 4 => Malformed, 5 => Full, 6 => Forbidden, 7 => Unstaffed,
+    8 => NoText,
 });
 layout_codes!(AskedWhy {
     0 => Declined, 1 => EndOfChain, 2 => Full, 3 => NoSeat, 4 => NoTake, 5 => NotShown, 6 => TargetFailed,
-    7 => AllCall, 8 => Repeat, 9 => HandedOver,
+    7 => AllCall, 8 => Repeat, 9 => HandedOver, 10 => NoText,
 });
 layout_codes!(Ending { 0 => Closed, 1 => Duplicate, 2 => TestSunk, 3 => Overflowed, 4 => CalledBack });
 layout_codes!(DispatcherState { 0 => Active, 1 => Diverting, 2 => Full, 3 => Unreachable, 4 => Closed });
@@ -394,6 +398,7 @@ layout_enum!(Signal {
     7 => Words(words: Words<FRAME_BYTES_MAX>),
     8 => Event(event: Words<TRIMMED_WORDS_BYTES_MAX>),
     9 => Wanted(service: Service),
+    10 => CallBack,
 });
 layout_struct!(Evidence { claims: Claims, signals: Cut<Signal, SIGNALS_MAX>, lang: Opt<[u8; 2]> });
 
@@ -604,8 +609,23 @@ layout_struct!(Offer {
     candidates: List<Candidate, RELATED_MAX>,
     notes: List<Note, NOTES_SHOWN_MAX>,
     shares: List<Share, SERVICES_MAX>,
+    dispatched: bool,
+    rings: bool,
+    interpreter: bool,
+    event: Opt<EventId>,
 });
-layout_struct!(Share { service: Service, responsible: Name, held_by: Opt<Seat>, accepted: bool, closed: bool });
+layout_struct!(EventId { partition: u16, seq: u64 });
+layout_enum!(EventArea { 0 => Area(area: Name), 1 => Circle { center: Point, radius_cm: u32 } });
+layout_struct!(EventTerms {
+    area: EventArea,
+    words_en: Text<EVENT_WORDS_BYTES_MAX>,
+    words_ar: Text<EVENT_WORDS_BYTES_MAX>,
+    types: List<Name, EVENT_TYPES_MAX>,
+    until: Timestamp,
+});
+layout_struct!(Event { id: EventId, at: Timestamp, by: Seat, terms: EventTerms });
+layout_struct!(Share { service: Service, responsible: Name, held_by: Opt<Seat>, accepted: bool, closed: bool, dispatched: bool });
+layout_struct!(Said { number: u32, at: Timestamp, by: Opt<Seat>, text: Words<SAID_BYTES_MAX>, delivery: Delivery });
 layout_struct!(IncidentId { partition: u16, seq: u64 });
 layout_struct!(Candidate { contact: ContactId, incident: IncidentId, score: Ppm, because: Because, distance_m: u32, apart_secs: u32 });
 layout_struct!(Because { near: bool, soon: bool, same_type: bool, words: bool, same_line: bool });
@@ -620,6 +640,7 @@ layout_enum!(GatewaySays {
     2 => Answered { key: ContactKey, dispatcher: Name },
     3 => HungUp { key: ContactKey, why: HangUp },
     4 => TargetFailed { key: ContactKey, dispatcher: Name },
+    5 => Delivered { key: ContactKey, number: u32, delivered: bool },
 });
 layout_enum!(GatewayHears {
     0 => Targets { key: ContactKey, contact: ContactId, targets: List<Target, TARGETS_MAX>, decision: Shared<DecisionRecord> },
@@ -629,6 +650,7 @@ layout_enum!(GatewayHears {
     4 => Accepted { key: ContactKey, contact: ContactId, service: Service, seat: Seat },
     5 => Ended { key: ContactKey, contact: ContactId, ending: Ending },
     6 => Refused { gateway_ref: Text<IDENTITY_BYTES_MAX>, why: Refusal },
+    7 => Say { key: ContactKey, contact: ContactId, number: u32, text: Text<SAID_BYTES_MAX> },
 });
 layout_enum!(ConsoleSays {
     0 => SignIn { languages: List<[u8; 2], LANGUAGES_MAX>, text: bool, seen: u64 },
@@ -647,6 +669,11 @@ layout_enum!(ConsoleSays {
     13 => Note { contact: ContactId, text: Words<NOTE_BYTES_MAX> },
     14 => Join { contact: ContactId, with: ContactId },
     15 => Split { contact: ContactId },
+    16 => Say { contact: ContactId, text: Text<SAID_BYTES_MAX> },
+    17 => Read { contact: ContactId },
+    18 => Dispatched { offer: OfferId },
+    19 => Declare { terms: EventTerms },
+    20 => EndEvent { event: EventId },
 });
 layout_enum!(ConsoleHears {
     0 => SignedIn { seat: Seat, tables: TablesVersion },
@@ -668,6 +695,12 @@ layout_enum!(ConsoleHears {
     16 => Related { contact: ContactId, candidates: List<Candidate, RELATED_MAX> },
     17 => Joined { contact: ContactId, incident: IncidentId, contacts: List<ContactId, JOINED_MAX>, by: Opt<Seat> },
     18 => Shares { contact: ContactId, shares: List<Share, SERVICES_MAX> },
+    19 => Said { contact: ContactId, said: Said },
+    20 => Conversation { contact: ContactId, said: List<Said, SAID_SHOWN_MAX> },
+    21 => Delivered { contact: ContactId, number: u32, delivered: bool },
+    22 => Dispatched { offer: OfferId, by: Seat },
+    23 => Declared { event: Event },
+    24 => EventOver { event: EventId, by: Opt<Seat> },
 });
 layout_struct!(Hello { sessions_before: u32 });
 layout_struct!(Welcome { session: u64 });
@@ -703,6 +736,12 @@ layout_enum!(Fact {
     14 => Repeated { at: Timestamp, contact: ContactId, earlier: ContactId, seat: Opt<Seat> },
     15 => Noted { at: Timestamp, contact: ContactId, seat: Seat, text: Words<NOTE_BYTES_MAX> },
     16 => Joined { at: Timestamp, contact: ContactId, incident: IncidentId, seat: Opt<Seat> },
+    17 => Said { at: Timestamp, contact: ContactId, number: u32, seat: Opt<Seat>, text: Text<SAID_BYTES_MAX> },
+    18 => Delivered { at: Timestamp, contact: ContactId, number: u32, delivered: bool },
+    19 => Read { at: Timestamp, contact: ContactId, by: Seat, duty: Duty },
+    20 => Dispatched { at: Timestamp, offer: OfferId, seat: Seat },
+    21 => Declared { at: Timestamp, event: Event },
+    22 => EventOver { at: Timestamp, event: EventId, seat: Opt<Seat> },
 });
 
 pub(super) fn fact_code(fact: &Fact) -> u8 {
@@ -724,6 +763,12 @@ pub(super) fn fact_code(fact: &Fact) -> u8 {
         Fact::Repeated { .. } => 14,
         Fact::Noted { .. } => 15,
         Fact::Joined { .. } => 16,
+        Fact::Said { .. } => 17,
+        Fact::Delivered { .. } => 18,
+        Fact::Read { .. } => 19,
+        Fact::Dispatched { .. } => 20,
+        Fact::Declared { .. } => 21,
+        Fact::EventOver { .. } => 22,
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::Instant;
 use najda::contact::{ClaimSource, Contact, ContactKey, Door, LocationClaim, Place, Signal, Whose};
 use najda::deliver::{CallbackOutcome, ConsoleHears, ConsoleSays, DispatcherState, Fact, GatewayHears, HangUp, OfferId, Seat};
 use najda::engine::{Config, ContactView, Engine, Input, Output, Outputs, SessionId};
+use najda::event::{EventArea, EventTerms};
 use najda::geo::point::Point;
 use najda::units::{ContactId, Ppm, Timestamp};
 use proptest::prelude::*;
@@ -59,12 +60,12 @@ pub fn event() -> impl Strategy<Value = Event> {
         ),
         2 => (0u8..14, 0u8..4).prop_map(|(gateway_ref, word)| Event::Evidence { gateway_ref, word }),
         2 => (index(), index()).prop_map(|(which, decided)| Event::Redecide { which, decided }),
-        2 => (0u8..4, 0u8..12, index()).prop_map(|(word, gateway_ref, room)| Event::Gateway { word, gateway_ref, room }),
+        3 => (0u8..7, 0u8..12, index()).prop_map(|(word, gateway_ref, room)| Event::Gateway { word, gateway_ref, room }),
         1 => Just(Event::GatewayComes),
         1 => index().prop_map(Event::GatewayGoes),
-        4 => (index(), 0u8..2, prop::bool::weighted(0.2)).prop_map(|(room, seat, test)| Event::SeatComes { room, seat, test }),
+        4 => (index(), 0u8..4, prop::bool::weighted(0.2)).prop_map(|(room, seat, test)| Event::SeatComes { room, seat, test }),
         2 => (index(), any::<bool>()).prop_map(|(which, politely)| Event::SeatGoes { which, politely }),
-        28 => (index(), index(), 0u8..32).prop_map(|(who, offer, what)| Event::Command { who, offer, what }),
+        30 => (index(), index(), 0u8..40).prop_map(|(who, offer, what)| Event::Command { who, offer, what }),
         6 => index().prop_map(Event::Disk),
         1 => Just(Event::DiskFails),
         1 => Just(Event::DiskLoses),
@@ -117,6 +118,10 @@ impl Day {
                 contact.line = Some(format!("05000{content}").into());
                 contact.load_test = load_test;
                 contact.claims.extend(near_each_other(gateway_ref));
+                if gateway_ref % 3 == 1 {
+                    contact.door = Door::Sms;
+                    contact.signals.push(Signal::Words("help".into()));
+                }
                 // Three lines for twelve references: many callers call again.
                 let number = format!("+97150000000{}", gateway_ref % 3);
                 let decided = from_line(pick(decided, &DECISIONS), &number, gateway_ref != 11);
@@ -133,7 +138,7 @@ impl Day {
                     self.stage.leave(session);
                 }
             }
-            Event::SeatComes { room, seat, test } => drop(self.stage.seat(pick(room, &ROOMS), &format!("s{seat}"), test)),
+            Event::SeatComes { room, seat, test } => self.seat_comes(pick(room, &ROOMS), seat, test),
             Event::SeatGoes { which, politely } => self.seat_goes(which, politely),
             Event::Command { who, offer, what } => self.command(who, offer, what),
             Event::Disk(through) => {
@@ -178,8 +183,22 @@ impl Day {
             0 => Input::Answered { session, key, dispatcher },
             1 => Input::HungUp { session, key, why: HangUp::Caller },
             2 => Input::HungUp { session, key, why: HangUp::LineDropped },
-            _ => Input::TargetFailed { session, key, dispatcher },
+            3 => Input::TargetFailed { session, key, dispatcher },
+            number => Input::Delivered { session, key, number: u32::from(number) - 2, delivered: number != 5 },
         });
+    }
+
+    fn seat_comes(&mut self, room: &str, seat: u8, test: bool) {
+        match seat {
+            3 => drop(self.stage.auditor("a")),
+            2 if !test => drop(self.stage.supervisor(room, "s2")),
+            _ => {
+                let session = self.stage.seat(room, &format!("s{seat}"), test);
+                if seat == 1 {
+                    self.stage.speak(session, &["ur"], false);
+                }
+            }
+        }
     }
 
     fn seat_goes(&mut self, which: Index, politely: bool) {
@@ -224,6 +243,19 @@ impl Day {
             27 | 28 => ConsoleSays::Join { contact: offer.contact, with: who.get(&offers).contact },
             29 => ConsoleSays::Split { contact: offer.contact },
             30 => ConsoleSays::AddService { contact: offer.contact, service: najda::service::Service::ALL[who.index(3)] },
+            31..=33 => ConsoleSays::Say { contact: offer.contact, text: "a line".into() },
+            34 => ConsoleSays::Read { contact: offer.contact },
+            35 | 36 => ConsoleSays::Dispatched { offer },
+            37 => {
+                let until = self.stage.now.plus_micros(SECOND * 90);
+                let (words_en, words_ar) = ("fog".into(), Box::default());
+                let area = EventArea::Circle { center: Point::from_degrees(25.2, 55.3).unwrap_or_default(), radius_cm: 30_000 };
+                ConsoleSays::Declare { terms: EventTerms { area, words_en, words_ar, types: Vec::new(), until } }
+            }
+            38 => match self.stage.engine.events().next().map(|event| event.id) {
+                Some(event) => ConsoleSays::EndEvent { event },
+                None => return,
+            },
             _ => ConsoleSays::Heartbeat,
         };
         self.stage.say(session, says);

@@ -1,11 +1,14 @@
 #![allow(clippy::disallowed_methods, reason = "a test or a measurement reads the clock")]
 mod acceptance;
 mod callback;
+mod conversation;
 mod packs;
 mod places;
 mod routing;
 mod doors;
+mod duties;
 mod engine;
+mod events;
 mod frames;
 mod geography;
 mod http;

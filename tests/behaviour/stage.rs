@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use najda::contact::{Contact, ContactKey, Door, Signal};
 use najda::decision::{AssignedRecord, Caller, DecisionRecord, NeighbourRecord};
-use najda::deliver::{CallbackOutcome, ConsoleHears, ConsoleSays, Ending, Evidence, Fact, GatewayHears, HangUp, Offer, OfferId, Seat};
+use najda::deliver::{CallbackOutcome, ConsoleHears, ConsoleSays, Ending, Evidence, Fact, GatewayHears, HangUp, Offer, OfferId, Said, Seat};
 use najda::engine::{Config, ContactView, Engine, Input, Output, Outputs, Room, Rooms, SessionId};
+use najda::event::EventId;
 use najda::incident::IncidentId;
 use najda::service::Service;
 use najda::units::{ContactId, Name, TablesVersion, Timestamp};
@@ -78,6 +79,9 @@ struct Book {
     ended: BTreeMap<ContactId, (u64, Ending)>,
     noted: BTreeMap<(ContactId, Timestamp, Box<str>), Vec<u64>>,
     joined: BTreeMap<(ContactId, IncidentId), Vec<u64>>,
+    said: BTreeMap<(ContactId, u32), Vec<u64>>,
+    dispatched: BTreeMap<(OfferId, Seat), u64>,
+    declared: BTreeMap<EventId, Vec<u64>>,
 }
 
 pub struct Stage {
@@ -207,6 +211,32 @@ impl Stage {
         session
     }
 
+    /// Somebody who supervises a room.
+    pub fn supervisor(&mut self, room: &str, seat: &str) -> SessionId {
+        let session = self.new_session();
+        let seat = Seat { dispatcher: name(room), seat: name(seat) };
+        self.consoles.insert(session, (seat, false));
+        self.screens.insert(session, Screen::default());
+        self.input(Input::SupervisorOpened { session, seat });
+        self.speak(session, &["ar"], true);
+        session
+    }
+
+    pub fn auditor(&mut self, who: &str) -> SessionId {
+        let session = self.new_session();
+        self.consoles.insert(session, (Seat { dispatcher: Name::default(), seat: name(who) }, false));
+        self.screens.insert(session, Screen::default());
+        self.input(Input::AuditorOpened { session, name: name(who) });
+        self.speak(session, &[], false);
+        session
+    }
+
+    /// Signs in again with these languages, and as one who answers callers who write or as one who does not.
+    pub fn speak(&mut self, session: SessionId, languages: &[&str], text: bool) {
+        let languages = languages.iter().map(|language| language.as_bytes().try_into().expect("two letters")).collect();
+        self.say(session, ConsoleSays::SignIn { languages, text, seen: 0 });
+    }
+
     fn new_session(&mut self) -> SessionId {
         self.next_session += 1;
         SessionId(self.next_session)
@@ -245,6 +275,14 @@ impl Stage {
     /// A contact of gateway `gw` under `gateway_ref`, decided as `decided` says. Returns its offers, the lead first.
     pub fn arrive(&mut self, gateway_ref: &str, decided: &str) -> Vec<OfferId> {
         let contact = self.contact("gw", gateway_ref);
+        self.arrive_as(contact, decision(decided))
+    }
+
+    /// A contact that somebody wrote, decided as `decided` says.
+    pub fn write_in(&mut self, gateway_ref: &str, text: &str, decided: &str) -> Vec<OfferId> {
+        let mut contact = self.contact("gw", gateway_ref);
+        contact.door = Door::Sms;
+        contact.signals.push(Signal::Words(text.into()));
         self.arrive_as(contact, decision(decided))
     }
 
@@ -446,6 +484,9 @@ impl Stage {
                 assert!(book.closed.insert((*offer, *seat), seq).is_none() || again, "an offer is closed once");
             }
             Fact::Noted { at, contact, text, .. } => book.noted.entry((*contact, *at, text.clone())).or_default().push(seq),
+            Fact::Said { contact, number, .. } => book.said.entry((*contact, *number)).or_default().push(seq),
+            Fact::Dispatched { offer, seat, .. } => drop(book.dispatched.insert((*offer, *seat), seq)),
+            Fact::Declared { event, .. } => book.declared.entry(event.id).or_default().push(seq),
             Fact::Joined { contact, incident, .. } => book.joined.entry((*contact, *incident)).or_default().push(seq),
             Fact::Ended { contact, ending, .. } => {
                 assert!(book.arrived.contains_key(contact) || again, "what ends has arrived");
@@ -476,6 +517,7 @@ impl Stage {
                 self.book.ended.get(contact).is_some_and(|(seq, known)| self.is_held(Some(seq)) && known == ending)
             }
             GatewayHears::Moved { .. } => true,
+            GatewayHears::Say { contact, number, .. } => self.one_is_held(self.book.said.get(&(*contact, *number))),
             GatewayHears::Targets { .. } | GatewayHears::Refused { .. } => false,
         };
         assert!(fine, "a gateway heard what was not so: {hears:?}");
@@ -494,6 +536,14 @@ impl Stage {
                 share.held_by.is_none_or(|by| self.is_held(self.book.taken.get(&(offer, by))))
             }),
             ConsoleHears::Noted { contact, note } => self.one_is_held(self.book.noted.get(&(*contact, note.at, note.text.clone()))),
+            // What callers say is told at once.
+            ConsoleHears::Said { contact, said } => said.by.is_none() || self.one_is_held(self.book.said.get(&(*contact, said.number))),
+            ConsoleHears::Conversation { contact, said } => {
+                let held = |said: &Said| said.by.is_none() || self.one_is_held(self.book.said.get(&(*contact, said.number)));
+                said.iter().all(held) && said.is_sorted_by_key(|said| said.number)
+            }
+            ConsoleHears::Dispatched { offer, by } => self.is_held(self.book.dispatched.get(&(*offer, *by))),
+            ConsoleHears::Declared { event } => self.one_is_held(self.book.declared.get(&event.id)),
             ConsoleHears::Joined { contact, incident, .. } => self.one_is_held(self.book.joined.get(&(*contact, *incident))),
             _ => true,
         };

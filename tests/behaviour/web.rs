@@ -45,7 +45,7 @@ impl House {
 
     /// The cookie of a seat that was invited.
     async fn sign_in(&self, room: &str) -> String {
-        let token = pass::invite(&self.running.state(), &Self::seat(room), 60, self.running.node.core().clock.now()).unwrap();
+        let token = pass::invite(&self.running.state(), (Self::seat(room), Duty::Dispatcher), 60, self.running.node.core().clock.now()).unwrap();
         let (status, head, _) = http(self.addr(), "POST", "/console/session", "", &json!({ "invite": token }).to_string()).await;
         assert_eq!(status, 200, "{head}");
         let cookie = head.lines().find_map(|line| line.strip_prefix("set-cookie: ")).expect("a cookie");
@@ -161,7 +161,7 @@ async fn the_page_is_for_anybody_and_everything_else_for_a_seat_that_was_invited
     assert_eq!(http(house.addr(), "GET", "/../Cargo.toml", "", "").await.0, 404);
 
     let clock = house.running.node.core().clock;
-    let token = pass::invite(&house.running.state(), &House::seat("TL-CAP-FIR"), 60, clock.now()).unwrap();
+    let token = pass::invite(&house.running.state(), (House::seat("TL-CAP-FIR"), Duty::Dispatcher), 60, clock.now()).unwrap();
     let body = json!({ "invite": token }).to_string();
     assert_eq!(http(house.addr(), "POST", "/console/session", "", &body).await.0, 200);
     assert_eq!(http(house.addr(), "POST", "/console/session", "", &body).await.0, 401, "good once");
@@ -310,7 +310,7 @@ async fn many_consoles_on_joint_incidents_account_for_every_acknowledgement() {
         for seat in 0..6 {
             let clock = house.running.node.core().clock;
             let at = Seat { dispatcher: name(room), seat: name(&format!("s{seat}")) };
-            let token = pass::invite(&house.running.state(), &at, 60, clock.now()).unwrap();
+            let token = pass::invite(&house.running.state(), (at, Duty::Dispatcher), 60, clock.now()).unwrap();
             let (_, head, _) = http(house.addr(), "POST", "/console/session", "", &json!({ "invite": token }).to_string()).await;
             let cookie = head.lines().find_map(|line| line.strip_prefix("set-cookie: ")).unwrap().split(';').next().unwrap().to_owned();
             let console = house.console(&cookie).await;

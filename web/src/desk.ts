@@ -2,15 +2,16 @@
 // here: the terminal console keeps the same state in `src/cli/console/desk.rs`, and both mean the same by every word.
 
 import type {
-  CallerGone, Candidate, Claim, Decision, Hears, Micros, Note, Offer, Outcome, Place, Refusal, Says, Seat, WaitingWhy,
+  CallerGone, Candidate, Claim, Decision, DeclaredEvent, Duty, Hears, Micros, Note, Offer, Outcome, Place, Refusal, Said, Says, Seat, WaitingWhy,
 } from './protocol';
+import { SAID_SHOWN_MAX } from './protocol';
 
 /** In which group an offer stands; the order is the order on the page. */
 export const GROUPS = ['alarm', 'waiting', 'callback', 'mine', 'others', 'told'] as const;
 export type Group = (typeof GROUPS)[number];
 
 /** A command that was said and whose answer is awaited. */
-export type Asked = 'taking' | 'accepting' | 'releasing' | 'declining' | 'closing' | 'calling_back' | 'transferring';
+export type Asked = 'taking' | 'accepting' | 'releasing' | 'declining' | 'closing' | 'calling_back' | 'transferring' | 'dispatching';
 
 /** An offer on the page. */
 export interface Shown {
@@ -27,6 +28,7 @@ export interface Shown {
   /** When this page heard of it; absent for what happened before. */
   takenAt: Micros | null;
   acceptedAt: Micros | null;
+  dispatchedAt: Micros | null;
 }
 
 /** Something to say to the person, once. */
@@ -34,16 +36,19 @@ export type Remark =
   | { is: 'changed' }
   | { is: 'proposed'; to: string }
   | { is: 'refused'; why: Refusal }
+  | { is: 'wrote'; text: string }
+  | { is: 'declared'; event: DeclaredEvent }
   | { is: 'new'; shown: Shown }
   | { is: 'alarm'; shown: Shown };
 
 export const OUTCOMES: Outcome[] = ['help_needed', 'no_help_needed', 'no_answer', 'no_number', 'called_again'];
 
-export type Act = 'take' | 'accept' | 'release' | 'decline' | 'close' | 'callback' | 'transfer' | 'note' | 'join' | 'split' | 'add';
+export type Act = 'take' | 'accept' | 'release' | 'decline' | 'close' | 'callback' | 'transfer' | 'note' | 'join' | 'split' | 'add' | 'dispatched' | 'write';
 
 /** Why an action cannot be done now. */
 export type WhyNot = 'no_link' | 'nothing_chosen' | 'mine_already' | 'take_first' | 'accept_first' | 'accepted_already' | 'nobody_to_call'
-  | 'answer_awaited' | 'nothing_to_join' | 'not_joined' | 'only_told';
+  | 'answer_awaited' | 'nothing_to_join' | 'not_joined' | 'only_told'
+  | 'only_read' | 'dispatched_already' | 'no_text' | 'lead_writes';
 
 export function same(a: Seat | null | undefined, b: Seat | null | undefined): boolean {
   return !!a && !!b && a.dispatcher === b.dispatcher && a.seat === b.seat;
@@ -62,9 +67,15 @@ export class Desk {
   private chosenId: string | null = null;
   /** Kept until the offer that it speaks of is here. */
   private readonly related = new Map<string, Candidate[]>();
+  private readonly declared = new Map<string, DeclaredEvent>();
+  private readonly conversations = new Map<string, Said[]>();
+  /** Lines of callers, by contact, that nobody has looked at here. */
+  private readonly unread = new Map<string, number>();
+  /** Contacts of others that this seat has said it reads. */
+  private readonly read = new Set<string>();
   private sorted: Shown[] | null = null;
 
-  constructor(seat: Seat) {
+  constructor(seat: Seat, readonly duty: Duty = 'dispatcher') {
     this.seat = seat;
   }
 
@@ -121,6 +132,8 @@ export class Desk {
     const before = this.chosen();
     if (before) this.dirty.add(before.offer.id);
     this.chosenId = id;
+    const contact = this.offers.get(id)?.offer.contact;
+    if (contact && this.unread.delete(contact)) this.each(contact, () => {});
     this.touch(id, (shown) => {
       shown.rings = false;
     });
@@ -147,6 +160,63 @@ export class Desk {
     for (const shown of this.ringing()) this.touch(shown.offer.id, (it) => (it.rings = false));
   }
 
+  // --- what is declared ---
+
+  events(now: Micros): DeclaredEvent[] {
+    return [...this.declared.values()].filter(({ until }) => until > now);
+  }
+
+  ofEvent(id: string): number {
+    return new Set([...this.offers.values()].filter(({ offer }) => offer.event === id).map(({ offer }) => offer.contact)).size;
+  }
+
+  // --- who writes, and who only looks ---
+
+  conversation(contact: string): Said[] {
+    return this.conversations.get(contact) ?? [];
+  }
+
+  unreadOf(contact: string): number {
+    return this.unread.get(contact) ?? 0;
+  }
+
+  /** The caller came by text. */
+  writes({ offer }: Shown): boolean {
+    return offer.door === 'sms' || offer.door === 'app';
+  }
+
+  /** The contact that the person has chosen to look at, once, when it is in others' hands. */
+  looked(): string | null {
+    const shown = this.chosen();
+    if (!shown || !this.isByHand() || this.duty === 'auditor') return null;
+    const { contact } = shown.offer;
+    if (!['others', 'told'].includes(this.group(shown)) || this.read.has(contact)) return null;
+    this.read.add(contact);
+    return contact;
+  }
+
+  private line(contact: string, said: Said): Says[] {
+    const lines = this.conversations.get(contact) ?? [];
+    if ((lines.at(-1)?.number ?? 0) >= said.number) return [];
+    this.conversations.set(contact, [...lines, said].slice(-SAID_SHOWN_MAX));
+    if (said.by === null && this.ofContact(contact).some((shown) => this.group(shown) === 'mine')) {
+      if (this.chosen()?.offer.contact !== contact) this.unread.set(contact, this.unreadOf(contact) + 1);
+      this.remarks.push({ is: 'wrote', text: said.text });
+    }
+    return this.each(contact, () => {});
+  }
+
+  /** Whoever holds the share that leads writes; when that is closed, whoever holds another. */
+  private whyNotWrite(shown: Shown): WhyNot | null {
+    if (!this.writes(shown)) return 'no_text';
+    const { offer } = shown;
+    const lead = offer.decision.services.find((assigned) => assigned.lead)?.service;
+    const leads = this.ofContact(offer.contact).find((other) => other.offer.service === lead);
+    const share = offer.shares?.find(({ service }) => service === lead);
+    if (leads ? this.group(leads) === 'mine' : share?.closed && this.group(shown) === 'mine') return null;
+    return offer.service === lead ? 'take_first' : 'lead_writes';
+  }
+
   // --- what may be done ---
 
   whyNot(act: Act): WhyNot | null {
@@ -156,13 +226,18 @@ export class Desk {
     const { offer } = shown;
     const group = this.group(shown);
     const mine = group === 'mine';
+    if (this.duty === 'auditor') return 'only_read';
     // What concerns the whole contact does not wait for the answer about its share.
-    if (shown.asked && !['note', 'add', 'join', 'split'].includes(act)) return 'answer_awaited';
+    if (shown.asked && !['note', 'add', 'join', 'split', 'write'].includes(act)) return 'answer_awaited';
     switch (act) {
       case 'take':
         return mine ? 'mine_already' : null;
       case 'accept':
         return !mine ? 'take_first' : offer.accepted ? 'accepted_already' : null;
+      case 'dispatched':
+        return !mine ? 'take_first' : !offer.accepted ? 'accept_first' : offer.dispatched ? 'dispatched_already' : null;
+      case 'write':
+        return this.whyNotWrite(shown);
       case 'release':
         return mine ? null : 'take_first';
       case 'decline':
@@ -234,6 +309,8 @@ export class Desk {
     switch (hears.t) {
       case 'signed_in':
         [this.seat, this.engineTables, this.linked, this.caughtUp] = [hears.seat, hears.tables, true, false];
+        this.read.clear();
+        this.declared.clear();
         for (const id of this.offers.keys()) this.touch(id, (shown) => ([shown.old, shown.asked] = [true, null]));
         return [];
       case 'caught_up':
@@ -264,6 +341,24 @@ export class Desk {
           [shown.asked, shown.lost, shown.rings, shown.acceptedAt] = [null, null, false, now];
           [shown.offer.held_by, shown.offer.accepted] = [hears.by, true];
         });
+      case 'dispatched':
+        return this.touch(hears.offer, (shown) => ([shown.asked, shown.offer.dispatched, shown.dispatchedAt] = [null, true, now]));
+      case 'declared':
+        this.declared.set(hears.event.id, hears.event);
+        if (this.caughtUp) this.remarks.push({ is: 'declared', event: hears.event });
+        return [];
+      case 'event_over':
+        this.declared.delete(hears.event);
+        return [];
+      case 'said':
+        return this.line(hears.contact, hears.said);
+      case 'conversation':
+        this.conversations.set(hears.contact, hears.said);
+        return this.each(hears.contact, () => {});
+      case 'delivered':
+        this.conversations.set(hears.contact, this.conversation(hears.contact).map((said) =>
+          (said.number === hears.number ? { ...said, delivery: hears.delivery } : said)));
+        return this.each(hears.contact, () => {});
       case 'waiting':
         return this.touch(hears.offer, (shown) => {
           shown.asked = null;
@@ -281,7 +376,7 @@ export class Desk {
       case 'alert':
         return this.touch(hears.offer, (shown) => {
           if (hears.why === 'all_call') shown.offer.alarm = true;
-          shown.rings = !shown.offer.decision.quiet;
+          shown.rings = !shown.offer.decision.quiet && this.duty !== 'auditor';
           if (shown.offer.alarm) this.remarks.push({ is: 'alarm', shown });
         });
       case 'called_back':
@@ -313,7 +408,7 @@ export class Desk {
 
   private offered(offer: Offer): Says[] {
     const known = this.offers.get(offer.id);
-    const asked = offer.role !== 'neighbour' && !this.isAnothersFirst(offer);
+    const asked = offer.rings !== false && offer.role !== 'neighbour' && !this.isAnothersFirst(offer);
     const isNew = known === undefined || known.old;
     const rings = isNew ? offer.held_by === null && !offer.accepted && asked && !offer.decision.quiet : known.rings && !offer.held_by;
     const shown: Shown = {
@@ -323,6 +418,7 @@ export class Desk {
       lost: offer.held_by ? null : (known?.lost ?? null),
       takenAt: known?.takenAt ?? null,
       acceptedAt: known?.acceptedAt ?? null,
+      dispatchedAt: known?.dispatchedAt ?? null,
       asked: null,
       old: false,
     };
@@ -361,7 +457,8 @@ export class Desk {
     const contact = this.offers.get(id)?.offer.contact;
     this.offers.delete(id);
     this.changed(id);
-    if (contact && ![...this.offers.values()].some(({ offer }) => offer.contact === contact)) this.related.delete(contact);
+    if (!contact || [...this.offers.values()].some(({ offer }) => offer.contact === contact)) return;
+    for (const of of [this.related, this.conversations, this.unread]) of.delete(contact);
   }
 
   private touch(id: string, change: (shown: Shown) => unknown): Says[] {

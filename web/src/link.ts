@@ -38,7 +38,7 @@ export class Link {
 
   constructor(
     private readonly url: string,
-    private readonly signIn: Says,
+    private readonly signIn: () => Says,
     private readonly events: LinkEvents,
   ) {
     this.watch = window.setInterval(() => this.look(), WATCH_MS);
@@ -65,7 +65,7 @@ export class Link {
     this.socket = socket;
     this.seq = 0;
     this.openedAt = performance.now();
-    socket.onopen = () => this.say(this.signIn);
+    socket.onopen = () => this.say(this.signIn());
     socket.onmessage = (event) => {
       if (this.socket === socket) this.heard(String(event.data));
     };

@@ -4,12 +4,16 @@ export interface Prefs {
   lang: 'en' | 'ar';
   easternDigits: boolean;
   altOnly: boolean;
+  /** Languages of the room that are not spoken at this seat. */
+  notSpoken: string[];
+  /** This seat answers callers who write. */
+  writes: boolean;
 }
 
 const KEY = 'najda-console';
 
 function load(): Prefs {
-  const start: Prefs = { lang: navigator.language.startsWith('ar') ? 'ar' : 'en', easternDigits: false, altOnly: false };
+  const start: Prefs = { lang: navigator.language.startsWith('ar') ? 'ar' : 'en', easternDigits: false, altOnly: false, notSpoken: [], writes: true };
   try {
     return { ...start, ...(JSON.parse(localStorage.getItem(KEY) ?? '{}') as Partial<Prefs>) };
   } catch {

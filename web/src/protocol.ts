@@ -9,9 +9,12 @@ export interface Seat {
   seat: string;
 }
 
+/** What a person may do; an auditor sees everything and does nothing. */
+export type Duty = 'dispatcher' | 'supervisor' | 'auditor';
+
 export interface Me {
   seat: Seat;
-  role: string;
+  role: Duty;
 }
 
 /** A name in both languages of the country. */
@@ -46,11 +49,11 @@ export interface Tables {
 }
 
 export type CallerGone = 'caller' | 'line_dropped' | 'silent';
-export type Role = 'responsible' | 'overflow' | 'neighbour' | 'test' | 'all_call' | 'repeat';
+export type Role = 'responsible' | 'overflow' | 'neighbour' | 'test' | 'all_call' | 'repeat' | 'audit';
 export type Outcome = 'called_again' | 'help_needed' | 'no_answer' | 'no_help_needed' | 'no_number';
 export type WaitingWhy = 'declined' | 'lease_stale' | 'released' | 'seat_gone';
 export type AlertWhy = 'again' | 'all_call' | 'your_turn';
-export type Refusal = 'held_by_another' | 'not_yours' | 'unknown' | 'out_of_turn' | 'malformed' | 'full' | 'forbidden' | 'unstaffed';
+export type Refusal = 'held_by_another' | 'not_yours' | 'unknown' | 'out_of_turn' | 'malformed' | 'full' | 'forbidden' | 'unstaffed' | 'no_text';
 
 export interface Claim {
   whose: 'caller' | 'incident';
@@ -114,6 +117,33 @@ export interface Note {
   text: string;
 }
 
+export type Delivery = 'pending' | 'delivered' | 'failed';
+
+/** One line of a conversation by text. */
+export interface Said {
+  number: number;
+  at: Micros;
+  /** Nobody's: the caller said it. */
+  by: Seat | null;
+  text: string;
+  delivery: Delivery;
+}
+
+/** What a supervisor has declared. */
+export interface DeclaredEvent {
+  id: string;
+  at: Micros;
+  by: Seat;
+  /** An area of the tables; a circle where there is none. */
+  area: string | null;
+  center: Point | null;
+  radius_m: number;
+  words: Names;
+  /** Incident types it is about; none means all. */
+  types: string[];
+  until: Micros;
+}
+
 export interface Candidate {
   contact: string;
   incident: string;
@@ -130,6 +160,7 @@ export interface Share {
   held_by: Seat | null;
   accepted: boolean;
   closed: boolean;
+  dispatched?: boolean;
 }
 
 export interface Offer {
@@ -161,16 +192,27 @@ export interface Offer {
   candidates: Candidate[];
   /** Every service's share of the contact. */
   shares?: Share[];
+  /** Units are on their way. */
+  dispatched?: boolean;
+  /** False where another seat of the room is asked first. */
+  rings?: boolean;
+  /** Nobody who is signed in here speaks the caller's language. */
+  interpreter?: boolean;
+  /** The declared event it belongs to. */
+  event?: string | null;
 }
 
 export type Says =
   | { t: 'sign_in'; languages: string[]; text: boolean }
-  | { t: 'shown' | 'take' | 'accept' | 'release'; offer: string }
+  | { t: 'shown' | 'take' | 'accept' | 'release' | 'dispatched'; offer: string }
   | { t: 'decline' | 'close'; offer: string; reason: string }
   | { t: 'called_back'; offer: string; outcome: Outcome; reason: string }
   | { t: 'transfer'; offer: string; to: string; reason: string }
   | { t: 'add_service'; contact: string; service: string }
-  | { t: 'note'; contact: string; text: string }
+  | { t: 'note' | 'say'; contact: string; text: string }
+  | { t: 'read'; contact: string }
+  | { t: 'declare'; area: { area: string } | { lat: number; lon: number; radius_m: number }; words: Names; types: string[]; until: Micros }
+  | { t: 'end_event'; event: string }
   | { t: 'join'; contact: string; with: string }
   | { t: 'split'; contact: string }
   | { t: 'heartbeat' | 'sign_out' };
@@ -182,7 +224,7 @@ export type Hears = { seq: number } & (
   | { t: 'offer'; offer: Offer }
   | { t: 'confirmed'; contact: string }
   | { t: 'changed'; contact: string; revision: number; decision: Decision; claims?: Claim[]; place?: Place }
-  | { t: 'taken' | 'accepted' | 'closed'; offer: string; by: Seat }
+  | { t: 'taken' | 'accepted' | 'dispatched' | 'closed'; offer: string; by: Seat }
   | { t: 'waiting'; offer: string; why: WaitingWhy }
   | { t: 'withdrawn'; offer: string }
   | { t: 'hung_up'; contact: string; why: CallerGone }
@@ -190,6 +232,11 @@ export type Hears = { seq: number } & (
   | { t: 'called_back'; offer: string; by: Seat; outcome: Outcome }
   | { t: 'proposed'; offer: string; to: string }
   | { t: 'noted'; contact: string; note: Note }
+  | { t: 'said'; contact: string; said: Said }
+  | { t: 'conversation'; contact: string; said: Said[] }
+  | { t: 'delivered'; contact: string; number: number; delivery: Delivery }
+  | { t: 'declared'; event: DeclaredEvent }
+  | { t: 'event_over'; event: string; by: Seat | null }
   | { t: 'related'; contact: string; candidates: Candidate[] }
   | { t: 'shares'; contact: string; shares: Share[] }
   | { t: 'joined'; contact: string; incident: string; contacts: string[]; by: Seat | null }
@@ -197,6 +244,12 @@ export type Hears = { seq: number } & (
   | { t: 'refused'; offer: string | null; why: Refusal }
 );
 
-/** The longest reason and the longest note that the engine keeps whole, in bytes of UTF-8. */
+/** The longest reason and the longest note that the engine keeps whole, and the longest line to a caller that it takes, in bytes of
+    UTF-8. */
 export const REASON_BYTES_MAX = 1_024;
 export const NOTE_BYTES_MAX = 512;
+export const SAID_BYTES_MAX = 1_024;
+/** Lines of a conversation that are kept on the page. */
+export const SAID_SHOWN_MAX = 48;
+/** The longest words of a declared event in one language, in bytes of UTF-8. */
+export const EVENT_WORDS_BYTES_MAX = 256;

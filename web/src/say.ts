@@ -1,6 +1,6 @@
 // An offer in words: the same facts as the terminal console gives, as short sentences of the person's language.
 
-import type { Claim, Decision, Names, Offer, Tables } from './protocol';
+import type { Claim, Decision, DeclaredEvent, Names, Offer, Tables } from './protocol';
 import { bestClaim, type Desk, type Shown } from './desk';
 import { nearest } from './geo';
 import { age, code, coordinates, digits, distance, isolated, list, name, percent, plain, seatName, shortId, timeOfDay, words } from './words';
@@ -161,6 +161,8 @@ function signalWords({ kind, value }: { kind: string; value?: unknown }): string
       return said.urn(code(simple));
     case 'wanted':
       return said.wanted(service(simple));
+    case 'call_back':
+      return said.callBack;
     case 'verified':
       return value === false ? said.unverified : said.verified;
     default:
@@ -220,14 +222,19 @@ export function repeat(shown: Shown, now: number): string {
 }
 
 export function manner(shown: Shown): string[] {
-  const { decision } = shown.offer;
+  const { decision, interpreter } = shown.offer;
   const said = words().manner;
   const parts: string[] = [];
   if (decision.quiet) parts.push(said.quiet);
   if (decision.text) parts.push(said.text);
-  if (decision.interpreter) parts.push(said.interpreter(decision.lang ? lang(decision.lang) : ''));
+  if (interpreter ?? decision.interpreter) parts.push(said.interpreter(callerLang(shown.offer)));
   if (shown.hungUp) parts.push(said.gone(words().gone[shown.hungUp]));
   return parts;
+}
+
+function callerLang(offer: Offer): string {
+  const known = offer.lang ?? offer.decision.lang;
+  return known ? lang(known) : '';
 }
 
 export function lost(shown: Shown): string {
@@ -246,7 +253,28 @@ export function state(shown: Shown, desk: Desk): string {
   if (shown.asked) return words().asked[shown.asked];
   const said = words().states;
   const group = desk.group(shown);
-  if (group === 'mine') return desk.awaitsCallback(shown) ? said.callback : shown.offer.accepted ? said.accepted : said.mine;
+  if (group === 'mine') return desk.awaitsCallback(shown) ? said.callback : shown.offer.dispatched ? said.dispatched : shown.offer.accepted ? said.accepted : said.mine;
   if (group === 'others') return shown.offer.held_by ? seatName(shown.offer.held_by) : said.taken;
   return said[group];
+}
+
+// --- declared events ---
+
+/** In the page's language where it was said in it. */
+export function eventWords({ words: said }: DeclaredEvent): string {
+  return isolated(name(said) || said.en || said.ar);
+}
+
+export function event({ tables, desk, now }: Ground, declared: DeclaredEvent): string {
+  const said = words().events;
+  const where = declared.area ? areaName(tables, declared.area) : said.within(distance(declared.radius_m), declared.center ? (nearWords(tables, declared.center)) : '');
+  return list([
+    eventWords(declared), where, declared.types.length > 0 && declared.types.map((type) => typeWords(tables, type)).join(' / '),
+    said.left(age(declared.until - now), code(timeOfDay(declared.until, tables.utc_offset_minutes))), said.contacts(digits(desk.ofEvent(declared.id))), seatName(declared.by),
+  ]);
+}
+
+function nearWords(tables: Tables, center: [number, number]): string {
+  const found = nearest(tables, center);
+  return found ? near(found) : coordinates(center);
 }

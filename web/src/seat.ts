@@ -1,6 +1,6 @@
 // A seat at work: the link brings what happens, the desk keeps it, the views show it, the keys act on it.
 
-import { Desk, OUTCOMES, same, type Act, type Remark, type Shown } from './desk';
+import { Desk, OUTCOMES, bestClaim, same, type Remark, type Shown } from './desk';
 import { el, text } from './dom';
 import { isTyping, meant } from './keyboard';
 import { Clock, Link } from './link';
@@ -10,7 +10,8 @@ import * as say from './say';
 import { Sound } from './sound';
 import { Dialog } from './view/dialog';
 import { Help } from './view/help';
-import { ACTS, Incident, SERVICES_BY_KEY, candidateLine } from './view/incident';
+import { Conversation, WRITE_KEY } from './view/conversation';
+import { ACTS, Incident, SERVICES_BY_KEY, candidateLine, type Command } from './view/incident';
 import { MapView } from './view/map';
 import { Queue } from './view/queue';
 import { Sheet } from './view/sheet';
@@ -41,10 +42,14 @@ export class SeatPage {
   private readonly sound = new Sound((checked) => this.soundChanged(checked));
   private readonly top = new Top((act) => this.topAct(act));
   private readonly queue = new Queue((id) => this.choose(id), () => this.later());
-  private readonly incident = new Incident((act) => this.act(act), (service) => this.addService(service));
+  private readonly conversation = new Conversation((contact, typed) => this.write(contact, typed), () => this.keepChosen(), () => this.toQueue());
+  private readonly incident = new Incident((act) => this.act(act), (service) => this.addService(service), this.conversation);
+  /** What was written last, until the engine has taken it. */
+  private signedIn = '';
+  private written: { contact: string; text: string } | null = null;
   private readonly map = new MapView((id) => this.choose(id));
   private readonly dialog = new Dialog(() => this.later());
-  private readonly help = new Help(() => this.all(), () => this.later());
+  private readonly help = new Help(() => this.all(), () => this.signInAgain());
   private readonly sheet = new Sheet(() => this.later());
   private readonly skip = el('a', { class: 'skip', href: '#queue' });
   private readonly status = el('p', { class: 'status', role: 'status', 'aria-live': 'polite' });
@@ -64,7 +69,7 @@ export class SeatPage {
   private sessionAt: number | null = null;
 
   constructor(me: Me, private tables: Tables, private readonly around: Around) {
-    this.desk = new Desk(me.seat);
+    this.desk = new Desk(me.seat, me.role);
     const main = el('main', { class: 'desk' }, this.queue.node, this.incident.node, this.map.node);
     this.node.append(this.skip, this.top.node, this.top.banners, main, el('footer', {}, this.status), this.dialog.node, this.help.node, this.sheet.node);
   }
@@ -75,8 +80,10 @@ export class SeatPage {
     document.addEventListener('visibilitychange', this.onReturn);
     window.addEventListener('beforeunload', this.onLeave);
     const room = this.tables.rooms.find(({ id }) => id === this.desk.seat.dispatcher);
+    this.signedIn = JSON.stringify(this.signIn());
     const url = `${window.location.protocol === 'https:' ? 'wss:' : 'ws:'}//${window.location.host}/console/ws`;
-    this.link = new Link(url, { t: 'sign_in', languages: room?.languages ?? ['ar', 'en'], text: room?.text ?? true }, {
+    this.help.languages = room?.languages ?? [];
+    this.link = new Link(url, () => this.signIn(), {
       heard: (hears) => this.heard(hears),
       state: (state) => {
         if (state === 'lost' || state === 'displaced') {
@@ -91,6 +98,20 @@ export class SeatPage {
     this.ticker = window.setInterval(() => this.tick(), TICK_MS);
     this.all();
     document.getElementById('queue')?.focus();
+  }
+
+  /** What this seat says of itself. */
+  private signIn(): Says {
+    const room = this.tables.rooms.find(({ id }) => id === this.desk.seat.dispatcher);
+    return { t: 'sign_in', languages: spoken(room?.languages), text: prefs.writes && (room?.text ?? true) };
+  }
+
+  /** The person may have said that other languages are spoken here. */
+  private signInAgain(): void {
+    const now = JSON.stringify(this.signIn());
+    if (now !== this.signedIn) this.link?.say(this.signIn());
+    this.signedIn = now;
+    this.later();
   }
 
   end(): void {
@@ -116,11 +137,23 @@ export class SeatPage {
     this.says.push(...this.desk.heard(hears, this.clock.now()));
     if (hears.t === 'signed_in' && hears.tables !== this.tables.version) void this.newTables();
     if (wasLost) this.remark(words().remarks.linkBack);
+    this.settle(hears);
     for (const remark of this.desk.remarks.splice(0)) this.remark(this.said(remark));
     this.rings();
     if (hears.t === 'caught_up' || hears.t === 'signed_in') this.all();
     else if (hears.t !== 'time') this.later();
     measure('najda:heard', start);
+  }
+
+  /** A line that the engine refuses goes back into its field. */
+  private settle(hears: Hears): void {
+    const { written } = this;
+    if (written === null) return;
+    if (hears.t === 'said' && same(hears.said.by, this.desk.seat)) this.written = null;
+    else if (hears.t === 'refused' && hears.offer === null) {
+      this.written = null;
+      this.conversation.refused(written.contact, written.text);
+    }
   }
 
   private said(remark: Remark): string {
@@ -132,6 +165,10 @@ export class SeatPage {
         return said.proposed(say.room(this.tables, remark.to));
       case 'refused':
         return said.refused(words().refusals[remark.why] ?? remark.why);
+      case 'wrote':
+        return said.wrote(remark.text.slice(0, 120));
+      case 'declared':
+        return words().events.told(say.event(this.ground, remark.event));
       case 'new':
         return said.fresh(say.summary(remark.shown, this.tables));
       case 'alarm':
@@ -336,8 +373,9 @@ export class SeatPage {
     this.remark('');
     const act = ACTS.find(({ key }) => key === pressed)?.act;
     const service = /^[1-9]$/.test(pressed) && Number(pressed) <= SERVICES_BY_KEY ? this.tables.services[Number(pressed) - 1] : undefined;
-    const top = ({ s: 'silence', o: 'soundCheck', l: 'language', h: 'sheet', '?': 'help', q: 'signOut' } as Record<string, TopAct>)[pressed];
+    const top = ({ s: 'silence', o: 'soundCheck', l: 'language', e: 'events', h: 'sheet', '?': 'help', q: 'signOut' } as Record<string, TopAct>)[pressed];
     if (act) this.act(act);
+    else if (pressed === WRITE_KEY) this.goWrite();
     else if (service) this.addService(service);
     else if (top) this.topAct(top);
     else if (pressed === 'm') this.map.turn();
@@ -351,6 +389,8 @@ export class SeatPage {
   }
 
   private chosen(): void {
+    const contact = this.desk.looked();
+    if (contact !== null) this.link?.say({ t: 'read', contact });
     this.rings();
     this.later();
     window.requestAnimationFrame(() => this.queue.reveal());
@@ -362,6 +402,8 @@ export class SeatPage {
         return this.help.open();
       case 'sheet':
         return this.sheet.open(this.ground, this.topState.heardAgo);
+      case 'events':
+        return this.askEvents();
       case 'language':
         prefer({ lang: prefs.lang === 'ar' ? 'en' : 'ar' });
         this.around.spoken();
@@ -376,6 +418,35 @@ export class SeatPage {
       case 'signOut':
         return this.askSignOut();
     }
+  }
+
+  // --- declared events ---
+
+  private askEvents(): void {
+    if (this.desk.duty !== 'supervisor') return this.remark(words().events.notYours);
+    const said = words().events;
+    const declared = this.desk.events(this.clock.now());
+    if (declared.length === 0) return this.askDeclare();
+    this.dialog.choice(said.title, said.choose, [
+      { label: said.declare, choose: () => this.askDeclare() },
+      ...declared.map((event) => ({ label: say.event(this.ground, event), lead: said.end, choose: () => void this.link?.say({ t: 'end_event', event: event.id }) })),
+    ]);
+  }
+
+  private askDeclare(): void {
+    const said = words().events;
+    const shown = this.desk.chosen();
+    const best = shown && bestClaim(shown.offer.claims);
+    const kind = shown?.offer.decision.incident_type ?? null;
+    const areas = this.tables.areas.map(({ id }) => ({ id, label: say.areaName(this.tables, id) }));
+    const here = shown && best?.center ? { label: said.around(say.mainPlace(shown.offer, this.tables)) } : null;
+    const ofKind = shown && kind ? { code: kind, label: say.typeName(this.tables, shown.offer.decision) } : null;
+    this.dialog.event({ areas, here, kind: ofKind }, ({ words: spoken, area, radius_m, minutes, ofType }) => {
+      const [lat, lon] = best?.center ?? [0, 0];
+      this.link?.say({
+        t: 'declare', area: area === null ? { lat, lon, radius_m } : { area }, words: spoken, types: ofType && kind ? [kind] : [], until: this.clock.now() + minutes * 60e6,
+      });
+    });
   }
 
   private askSignOut(): void {
@@ -403,7 +474,37 @@ export class SeatPage {
     this.later();
   }
 
-  private act(act: Exclude<Act, 'add'>): void {
+  // --- writing ---
+
+  private goWrite(): void {
+    if (!this.isSeen()) return this.remark(words().remarks.cameUp);
+    const why = this.desk.whyNot('write');
+    if (why !== null) return this.remark(words().remarks.cannot(words().acts.write, words().whyNot[why]));
+    this.conversation.focus();
+  }
+
+  /** Who writes to a contact has chosen it: it stays while they type. */
+  private keepChosen(): void {
+    const shown = this.desk.chosen();
+    if (shown) this.choose(shown.offer.id);
+  }
+
+  private toQueue(): void {
+    document.getElementById('queue')?.focus();
+  }
+
+  private write(contact: string, typed: string): boolean {
+    const why = this.desk.whyNot('write');
+    const isIt = this.desk.chosen()?.offer.contact === contact;
+    if (why !== null || !isIt || !this.link?.say({ t: 'say', contact, text: typed })) {
+      this.remark(words().remarks.cannot(words().acts.write, words().whyNot[why ?? 'no_link']));
+      return false;
+    }
+    this.written = { contact, text: typed };
+    return true;
+  }
+
+  private act(act: Command): void {
     if (!this.isSeen()) return this.remark(words().remarks.cameUp);
     const shown = this.desk.chosen();
     const why = this.desk.whyNot(act);
@@ -420,6 +521,8 @@ export class SeatPage {
         return this.command({ t: 'take', offer }, 'taking');
       case 'accept':
         return this.command({ t: 'accept', offer }, 'accepting');
+      case 'dispatched':
+        return this.command({ t: 'dispatched', offer }, 'dispatching');
       case 'release':
         return this.command({ t: 'release', offer }, 'releasing');
       case 'decline':
@@ -470,6 +573,11 @@ export class SeatPage {
       find: `${room.id} ${room.name.en} ${room.name.ar} ${room.service}`.toLowerCase(),
     }));
   }
+}
+
+/** The languages of this seat: those of its room, less what the person does not speak. */
+function spoken(languages: string[] = ['ar', 'en']): string[] {
+  return languages.filter((language) => !prefs.notSpoken.includes(language));
 }
 
 /** A usual reason goes into the journal in one language, whatever the page speaks. */

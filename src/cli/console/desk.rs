@@ -1,17 +1,22 @@
 //! What a seat knows: its offers as the engine last told them, which one is chosen, and what the keys mean now.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::cli::screen::Key;
-use crate::deliver::{AlertWhy, CallbackOutcome, ConsoleHears, ConsoleSays, HangUp, Offer, OfferId, Role, Seat, WaitingWhy};
-use crate::limits::{COMMAND_REASON_BYTES_MAX, NOTE_BYTES_MAX};
+use crate::deliver::{
+    AlertWhy, CallbackOutcome, ConsoleHears, ConsoleSays, Delivery, Event, HangUp, Offer, OfferId, Role, Said, Seat, WaitingWhy,
+};
+use crate::event::EventId;
+use crate::limits::{COMMAND_REASON_BYTES_MAX, NOTE_BYTES_MAX, SAID_BYTES_MAX, SAID_SHOWN_MAX};
 use crate::service::Service;
 use crate::tables::snapshot::Tables;
-use crate::units::{DispatcherId, Name, TablesVersion, Timestamp};
+use crate::units::{ContactId, DispatcherId, Name, TablesVersion, Timestamp};
 
 /// Reasons offered for a close.
 const CLOSE_REASON: &str = "done";
+
+const NO_TEXT: &str = "this caller did not write: there is nowhere to answer in writing";
 
 /// How the line is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +68,8 @@ pub enum Typing {
     /// A room, and after it the reason.
     HandOver,
     Note,
+    /// A line to a caller who writes.
+    Say,
 }
 
 /// Services that a digit adds, in the order of their digits from 1.
@@ -92,6 +99,12 @@ pub struct Desk {
     /// The engine's tables.
     pub engine_tables: Option<TablesVersion>,
     offers: BTreeMap<OfferId, Shown>,
+    /// What callers who write and we have said.
+    conversations: BTreeMap<ContactId, Vec<Said>>,
+    /// Declared events that are not over.
+    pub events: BTreeMap<EventId, Event>,
+    /// Contacts of others that this seat has said it reads.
+    read: BTreeSet<ContactId>,
     chosen: Option<OfferId>,
     /// What is being typed, and about which offer.
     pub typing: Option<(OfferId, Typing, String)>,
@@ -121,6 +134,9 @@ impl Desk {
             line_since: Timestamp::default(),
             engine_tables: None,
             offers: BTreeMap::new(),
+            conversations: BTreeMap::new(),
+            events: BTreeMap::new(),
+            read: BTreeSet::new(),
             chosen: None,
             typing: None,
             outcome: None,
@@ -176,6 +192,9 @@ impl Desk {
             ConsoleHears::SignedIn { tables, .. } => {
                 // What is still true is shown again; what is not must not stay on the page.
                 self.offers.clear();
+                self.conversations.clear();
+                self.events.clear();
+                self.read.clear();
                 self.engine_tables = Some(tables);
             }
             ConsoleHears::Offer(offer) => follow = self.offered(offer),
@@ -204,8 +223,27 @@ impl Desk {
                     change(shown, |offer| (offer.held_by, offer.accepted) = (None, false));
                 }
             }),
+            ConsoleHears::Dispatched { offer, .. } => self.with(offer, |shown| {
+                shown.asked = None;
+                change(shown, |offer| offer.dispatched = true);
+            }),
             ConsoleHears::Withdrawn { offer } | ConsoleHears::Closed { offer, .. } => {
                 self.offers.remove(&offer);
+                if self.offers.keys().all(|other| other.contact != offer.contact) {
+                    self.conversations.remove(&offer.contact);
+                }
+            }
+            ConsoleHears::Conversation { contact, said } => drop(self.conversations.insert(contact, said)),
+            ConsoleHears::Said { contact, said } => {
+                // What a caller writes to whoever holds the contact is waited for.
+                follow.rings = said.by.is_none() && self.holds(contact) && !self.is_quiet(contact);
+                self.add_said(contact, said);
+            }
+            ConsoleHears::Declared { event } => drop(self.events.insert(event.id, event)),
+            ConsoleHears::EventOver { event, .. } => drop(self.events.remove(&event)),
+            ConsoleHears::Delivered { contact, number, delivered } => {
+                let lines = self.conversations.get_mut(&contact).into_iter().flatten();
+                lines.filter(|said| said.number == number).for_each(|said| said.delivery = Delivery::of(delivered));
             }
             ConsoleHears::CallerHungUp { contact, why } => {
                 for shown in self.offers.values_mut().filter(|shown| shown.offer.id.contact == contact) {
@@ -264,12 +302,46 @@ impl Desk {
 
     fn offered(&mut self, offer: Arc<Offer>) -> Follow {
         let known = self.offers.get(&offer.id);
-        let is_asked = offer.role != Role::Neighbour && !self.is_anothers_first(&offer);
+        let is_asked = offer.rings && offer.role != Role::Neighbour && !self.is_anothers_first(&offer);
         let rings = known.is_none() && offer.held_by.is_none() && is_asked && !offer.decision.quiet;
         let (hung_up, transfer_to) = known.map_or((None, None), |shown| (shown.hung_up, shown.transfer_to));
         let id = offer.id;
         self.offers.insert(id, Shown { offer, hung_up, transfer_to, asked: None });
         Follow { says: vec![ConsoleSays::Shown { offer: id }], rings }
+    }
+
+    /// The lines of a contact that came by text.
+    pub fn conversation(&self, contact: ContactId) -> &[Said] {
+        self.conversations.get(&contact).map_or(&[], Vec::as_slice)
+    }
+
+    fn add_said(&mut self, contact: ContactId, said: Said) {
+        let lines = self.conversations.entry(contact).or_default();
+        if lines.last().is_none_or(|last| last.number < said.number) {
+            lines.push(said);
+            let spare = lines.len().saturating_sub(SAID_SHOWN_MAX);
+            lines.drain(..spare);
+        }
+    }
+
+    fn of_contact(&self, contact: ContactId) -> impl Iterator<Item = &Shown> {
+        self.offers.values().filter(move |shown| shown.offer.id.contact == contact)
+    }
+
+    fn holds(&self, contact: ContactId) -> bool {
+        self.of_contact(contact).any(|shown| shown.offer.held_by == Some(self.seat))
+    }
+
+    fn is_quiet(&self, contact: ContactId) -> bool {
+        self.of_contact(contact).any(|shown| shown.offer.decision.quiet)
+    }
+
+    /// What the person has chosen to look at is in others' hands: that is said once.
+    fn looked_at(&mut self) -> Ask {
+        let chosen = self.chosen.and_then(|id| self.offers.get(&id));
+        let Some(shown) = chosen.filter(|shown| matches!(self.group(shown), Group::Others | Group::Told)) else { return Ask::Nothing };
+        let contact = shown.offer.id.contact;
+        if self.read.insert(contact) { Ask::Say(ConsoleSays::Read { contact }) } else { Ask::Nothing }
     }
 
     /// A repeat caller whom another seat knows: it rings here only when that seat has had its time.
@@ -299,8 +371,8 @@ impl Desk {
         self.note.clear();
         match key {
             Key::Quit | Key::Char('q') => return Ask::Leave,
-            Key::Down => self.step(1),
-            Key::Up => self.step(-1),
+            Key::Down => return self.step(1),
+            Key::Up => return self.step(-1),
             Key::Char('?') => self.help = true,
             Key::Char(c) => return self.command(c),
             _ => {}
@@ -308,17 +380,18 @@ impl Desk {
         Ask::Nothing
     }
 
-    fn step(&mut self, by: isize) {
+    fn step(&mut self, by: isize) -> Ask {
         let list: Vec<OfferId> = self.list().iter().map(|shown| shown.offer.id).collect();
         let at = self.chosen().and_then(|shown| list.iter().position(|id| *id == shown.offer.id)).unwrap_or(0);
         let next = at.saturating_add_signed(by).min(list.len().saturating_sub(1));
         self.chosen = list.get(next).copied();
+        self.looked_at()
     }
 
     fn command(&mut self, c: char) -> Ask {
         let Some(shown) = self.chosen() else { return Ask::Nothing };
         let (id, group, accepted, called) = (shown.offer.id, self.group(shown), shown.offer.accepted, shown.callback_is_final());
-        let to_call = shown.awaits_callback();
+        let (to_call, writes) = (shown.awaits_callback(), shown.offer.contact.door.is_text());
         let mine = group == Group::Mine;
         let (says, asked) = match c {
             't' if !mine => (ConsoleSays::Take { offer: id }, "taking"),
@@ -333,12 +406,16 @@ impl Desk {
             'd' if mine || matches!(group, Group::Waiting | Group::Callback) => {
                 return self.begin(id, Typing::Decline);
             }
+            'u' if mine && accepted => (ConsoleSays::Dispatched { offer: id }, "dispatching"),
+            'w' if !writes => return self.say_why_not(NO_TEXT),
+            'w' if mine => return self.begin(id, Typing::Say),
             'f' if mine => return self.begin(id, Typing::HandOver),
             'n' => return self.begin(id, Typing::Note),
             'j' => return self.join(id),
             'x' => return Ask::Say(ConsoleSays::Split { contact: id.contact }),
             '1'..='9' => return self.add(id, c),
-            'a' | 'b' | 'f' | 'r' if !mine => return self.say_why_not("take it first: t"),
+            'u' if mine => return self.say_why_not("accept it first: a"),
+            'a' | 'b' | 'f' | 'r' | 'u' | 'w' if !mine => return self.say_why_not("take it first: t"),
             'c' if mine => return self.say_why_not("accept it first: a"),
             'c' => return self.say_why_not("take it first: t"),
             _ => return Ask::Nothing,
@@ -388,7 +465,11 @@ impl Desk {
     }
 
     fn typed(&mut self, offer: OfferId, what: Typing, mut text: String, key: Key) -> Ask {
-        let bytes_max = if what == Typing::Note { NOTE_BYTES_MAX } else { COMMAND_REASON_BYTES_MAX };
+        let bytes_max = match what {
+            Typing::Note => NOTE_BYTES_MAX,
+            Typing::Say => SAID_BYTES_MAX,
+            Typing::Decline | Typing::HandOver => COMMAND_REASON_BYTES_MAX,
+        };
         match key {
             Key::Escape | Key::Quit => return Ask::Nothing,
             Key::Enter => match self.said(offer, what, text.trim()) {
@@ -413,6 +494,8 @@ impl Desk {
                 Ok(ConsoleSays::Decline { offer, reason: text.into() })
             }
             Typing::Note if text.is_empty() => Err("a note needs words; Esc leaves it".into()),
+            Typing::Say if text.is_empty() => Err("nothing was written; Esc leaves it".into()),
+            Typing::Say => Ok(ConsoleSays::Say { contact: offer.contact, text: text.into() }),
             Typing::Note => Ok(ConsoleSays::Note { contact: offer.contact, text: text.into() }),
             Typing::HandOver => {
                 let (room, reason) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
@@ -444,6 +527,7 @@ const fn refusal(why: crate::deliver::Refusal) -> &'static str {
         Refusal::Full => "a bound is reached",
         Refusal::Forbidden => "the certificate does not allow it",
         Refusal::Unstaffed => "nobody else is signed in there",
+        Refusal::NoText => NO_TEXT,
     }
 }
 

@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, anyhow, bail};
 use clap::Args;
 
-use crate::deliver::Seat;
+use crate::deliver::Duty;
 use crate::edge;
 use crate::edge::clock::Clock;
-use crate::edge::console::web::pass;
+use crate::edge::console::web::pass::{self, Sitter};
 use crate::edge::tls::Role;
 use crate::limits::CONSOLE_INVITE_SECS_MAX;
 
@@ -18,13 +18,18 @@ use crate::limits::CONSOLE_INVITE_SECS_MAX;
 #[command(after_help = "Examples:
   najda console invite DU-POL/1
   najda console invite DU-POL/1 --url https://console.najda.example:9992 --minutes 60
+  najda console invite DU-POL/chief --role supervisor
+  najda console invite huda --role auditor
 
 Give the link only to whom the seat is meant for. The browser then stays signed in for a shift. Run it where the engine's state \
 folder is; the engine need not be asked.")]
 pub struct InviteArgs {
-    /// Room and seat, as DU-POL/1.
-    #[arg(value_name = "ROOM/SEAT", value_parser = seat)]
-    seat: Seat,
+    /// Room and seat, as DU-POL/1; of an auditor only a name.
+    #[arg(value_name = "ROOM/SEAT|NAME")]
+    seat: String,
+    /// What the person may do there.
+    #[arg(long, value_name = "ROLE", default_value = "dispatcher", value_parser = ["dispatcher", "supervisor", "auditor"])]
+    role: String,
     /// The engine's folder of the journal.
     #[arg(long, value_name = "DIR", default_value = "state")]
     state: PathBuf,
@@ -42,41 +47,48 @@ pub struct InviteArgs {
 /// Sign a seat of the web console out, wherever it is signed in. Within two seconds its pages are cut off.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:
-  najda console revoke DU-POL/1")]
+  najda console revoke DU-POL/1
+  najda console revoke huda                          an auditor")]
 pub struct RevokeArgs {
-    /// Room and seat, as DU-POL/1.
-    #[arg(value_name = "ROOM/SEAT", value_parser = seat)]
-    seat: Seat,
+    /// Room and seat, as DU-POL/1; of an auditor only a name.
+    #[arg(value_name = "ROOM/SEAT|NAME")]
+    seat: String,
     /// The engine's folder of the journal.
     #[arg(long, value_name = "DIR", default_value = "state")]
     state: PathBuf,
 }
 
-fn seat(text: &str) -> Result<Seat, String> {
-    match Role::parse(&format!("console/{text}")) {
-        Ok(Role::Console { seat, .. }) => Ok(seat),
-        _ => Err("a room and a seat are expected, as DU-POL/1".into()),
-    }
+/// Whose place is meant, in the words of its certificate.
+fn sitter(text: &str, role: &str) -> Result<Sitter> {
+    let word = if role == Duty::Dispatcher.word() { "console" } else { role };
+    let sitter = Role::parse(&format!("{word}/{text}")).ok().and_then(Role::duty);
+    sitter.ok_or_else(|| match role {
+        "auditor" => anyhow!("{text:?} is no auditor's name: 1 to 32 visible characters without a slash, as huda"),
+        _ => anyhow!("{text:?} is no seat: a room and a seat are expected, as DU-POL/1"),
+    })
 }
 
 pub fn invite(args: &InviteArgs) -> Result<ExitCode> {
+    let (seat, duty) = sitter(&args.seat, &args.role)?;
     let tables = edge::tables::load_or_shipped(args.tables.as_deref())?.tables;
-    let room = args.seat.dispatcher;
-    if tables.dispatchers.find(room.as_str()).is_none() {
+    let room = seat.dispatcher;
+    if duty != Duty::Auditor && tables.dispatchers.find(room.as_str()).is_none() {
         bail!("the tables have no room {room}; `najda tables check` lists them, --tables names others");
     }
     if !args.state.is_dir() {
         bail!("{} is no folder: --state names the engine's, which `najda serve` makes", args.state.display());
     }
-    let token = pass::invite(&args.state, &args.seat, args.minutes * 60, Clock::start().now())
+    let token = pass::invite(&args.state, (seat, duty), args.minutes * 60, Clock::start().now())
         .with_context(|| format!("writing an invitation into {}", args.state.display()))?;
     println!("{}/#invite={token}", args.url.trim_end_matches('/'));
-    eprintln!("good once, for {} minutes, at seat {} of {room}", args.minutes, args.seat.seat);
+    eprintln!("good once, for {} minutes, for {} as {}", args.minutes, args.seat, duty.word());
     Ok(ExitCode::SUCCESS)
 }
 
 pub fn revoke(args: &RevokeArgs) -> Result<ExitCode> {
-    pass::revoke(&args.state, &args.seat, Clock::start().now()).map_err(|why| anyhow!("writing into {}: {why}", args.state.display()))?;
-    println!("seat {} of {} is signed out of every browser", args.seat.seat, args.seat.dispatcher);
+    let role = if args.seat.contains('/') { Duty::Dispatcher } else { Duty::Auditor };
+    let (seat, _) = sitter(&args.seat, role.word())?;
+    pass::revoke(&args.state, &seat, Clock::start().now()).map_err(|why| anyhow!("writing into {}: {why}", args.state.display()))?;
+    println!("{} is signed out of every browser", args.seat);
     Ok(ExitCode::SUCCESS)
 }

@@ -6,7 +6,8 @@ use super::desk::{Desk, Group, LineState, OUTCOMES, Shown, Typing};
 use crate::cli::screen::{Line, Look, clip, columns_of, isolated, plain, wait_of};
 use crate::contact::{Contact, Door, Place, Signal};
 use crate::decision::DecisionRecord;
-use crate::deliver::Share;
+use crate::deliver::{Delivery, Event, Said, Share};
+use crate::event::EventTerms;
 use crate::geo::makani;
 use crate::geo::point::Point;
 use crate::incident::Because;
@@ -29,6 +30,7 @@ pub fn page(desk: &Desk, addr: SocketAddr, now: Timestamp, (width, height): (usi
     let list = desk.list();
     let chosen = desk.chosen().map(|shown| shown.offer.id);
     let mut lines = vec![head(desk, addr, now, width), counts(desk, &list, now, width)];
+    lines.extend(events(desk, now, width));
     let room = (height.saturating_sub(FRAME_LINES) / LIST_SHARE).max(1);
     let at = chosen.and_then(|id| list.iter().position(|shown| shown.offer.id == id)).unwrap_or(0);
     // The first waiting one is always in view when the list is cut: it is on top, and the cursor moves the rest.
@@ -88,6 +90,17 @@ fn counts(desk: &Desk, list: &[&Shown], now: Timestamp, width: usize) -> Line {
     line.right(Look::Plain, &counts, width)
 }
 
+/// What is declared, and for how long still.
+fn events(desk: &Desk, now: Timestamp, width: usize) -> Vec<Line> {
+    let one = |event: &Event| {
+        let EventTerms { words_en, words_ar, until, .. } = &event.terms;
+        let words = if words_en.is_empty() { words_ar } else { words_en };
+        let left = wait_of(until.micros_since(now));
+        Line::text(Look::Warning, format!("EVENT {} ", event.id)).words(Look::Warning, &format!("{} ({left} more)", plain(words)), width)
+    };
+    desk.events.values().map(one).collect()
+}
+
 const fn look_of_wait(micros: u64) -> Look {
     match micros {
         WAIT_TOO_LONG.. => Look::Alarm,
@@ -109,6 +122,7 @@ fn row(desk: &Desk, shown: &Shown, chosen: bool, now: Timestamp, width: usize) -
         (Group::Callback, None) => (Look::Warning, "call back".to_owned()),
         (Group::Mine, None) if shown.awaits_callback() => (Look::Warning, "call back".to_owned()),
         (Group::Waiting, None) => (Look::Bold, "waits".to_owned()),
+        (Group::Mine, None) if offer.dispatched => (Look::Good, "on the way".to_owned()),
         (Group::Mine, None) if offer.accepted => (Look::Good, "accepted".to_owned()),
         (Group::Mine, None) => (Look::Good, "mine".to_owned()),
         (Group::Others, None) => (Look::Dim, offer.held_by.map_or("taken".to_owned(), |by| format!("{}/{}", by.dispatcher, by.seat))),
@@ -127,8 +141,9 @@ fn row(desk: &Desk, shown: &Shown, chosen: bool, now: Timestamp, width: usize) -
         .with(Look::Plain, " ");
     let quiet = if offer.decision.quiet { "QUIET " } else { "" };
     let gone = shown.hung_up.map_or(String::new(), |why| format!("{} ", why.word()));
+    let event = if offer.event.is_some() { "EVENT " } else { "" };
     let again = if offer.repeat.is_some() { "AGAIN " } else { "" };
-    line.with(dim(Look::Warning), format!("{quiet}{again}{gone}")).words(dim(Look::Plain), &words_of(&offer.contact), width)
+    line.with(dim(Look::Warning), format!("{event}{quiet}{again}{gone}")).words(dim(Look::Plain), &words_of(&offer.contact), width)
 }
 
 fn words_of(contact: &Contact) -> String {
@@ -155,7 +170,14 @@ fn details(desk: &Desk, shown: &Shown, now: Timestamp, width: usize) -> Vec<Line
         }
     };
     let words = words_of(contact);
-    say("words", if words.is_empty() { "(none)".into() } else { words }, Look::Bold);
+    let conversation = desk.conversation(shown.offer.id.contact);
+    if conversation.is_empty() {
+        say("words", if words.is_empty() { "(none)".into() } else { words }, Look::Bold);
+    }
+    for said in conversation.iter().skip(conversation.len().saturating_sub(SAID_LINES)) {
+        let (title, look) = if said.by.is_some() { ("we", Look::Plain) } else { ("caller", Look::Bold) };
+        say(title, format!("{}{}", plain(&said.text), delivery(said)), look);
+    }
     say("who", who(contact, now), Look::Plain);
     say("where", long_place(&desk.tables, contact, decision), Look::Plain);
     say("needs", needs(&desk.tables, decision), Look::Plain);
@@ -188,6 +210,18 @@ fn details(desk: &Desk, shown: &Shown, now: Timestamp, width: usize) -> Vec<Line
     lines
 }
 
+/// Lines of a conversation that the page shows: the details below must be seen too.
+const SAID_LINES: usize = 8;
+
+/// What the person who wrote must know of a line.
+const fn delivery(said: &Said) -> &'static str {
+    match said.delivery {
+        Delivery::Pending => " (not delivered yet)",
+        Delivery::Failed => " (CANNOT BE DELIVERED)",
+        Delivery::Delivered => "",
+    }
+}
+
 fn who(contact: &Contact, now: Timestamp) -> String {
     let mut parts = vec![door(contact.door).to_owned()];
     parts.extend(contact.line.as_deref().map(|line| format!("line {}", plain(line))));
@@ -197,6 +231,7 @@ fn who(contact: &Contact, now: Timestamp) -> String {
             Signal::Dialled(digits) => parts.push(format!("dialled {}", plain(digits))),
             Signal::ECall { occupants: Some(count), .. } => parts.push(format!("{count} people in the car")),
             Signal::Silence { secs } => parts.push(format!("silent for {secs} s")),
+            Signal::CallBack => parts.push("wants to be called".into()),
             Signal::Verified(true) => parts.push("verified by an alarm centre".into()),
             _ => {}
         }
@@ -318,11 +353,12 @@ fn services(shown: &Shown) -> String {
     let shares = &shown.offer.shares;
     let one = |share: &Share| {
         let by = share.held_by.map_or_else(|| share.responsible.to_string(), |by| format!("{}/{}", by.dispatcher, by.seat));
-        let far = match (share.closed, share.accepted, share.held_by) {
-            (true, ..) => "closed",
-            (_, true, _) => "accepted",
-            (.., Some(_)) => "taken",
-            (.., None) => "nobody yet",
+        let far = match (share.held_by, share) {
+            (_, Share { closed: true, .. }) => "closed",
+            (_, Share { dispatched: true, .. }) => "on the way",
+            (_, Share { accepted: true, .. }) => "accepted",
+            (Some(_), _) => "taken",
+            (None, _) => "nobody yet",
         };
         format!("{} {by} {far}", share.service)
     };
@@ -393,7 +429,7 @@ fn manner(shown: &Shown) -> String {
     if decision.text {
         parts.push("answer in writing".to_owned());
     }
-    if decision.interpreter {
+    if shown.offer.interpreter {
         let lang = decision.lang.map_or(String::new(), |lang| String::from_utf8_lossy(&lang).into_owned());
         parts.push(format!("interpreter for {lang}"));
     }
@@ -429,23 +465,26 @@ fn keys(desk: &Desk, width: usize) -> Line {
                 Typing::Decline => "Why do you decline? ",
                 Typing::HandOver => "To which room, and why? ",
                 Typing::Note => "Note: ",
+                Typing::Say => "To the caller: ",
             };
             let typed = Line::text(Look::Bold, question).words(Look::Plain, text, width.saturating_sub(30));
             typed.with(Look::Reverse, " ").with(Look::Dim, "  Enter sends, Esc leaves it")
         }
         None => Line::new().column(
             Look::Reverse,
-            " t take  a accept  n note  f hand over  j join  d decline  r release  b called back  c close  ? keys  q sign out",
+            " t take  a accept  u units  w write  n note  f hand over  j join  d decline  r release  b called back  c close  ? keys",
             width,
         ),
     }
 }
 
 /// Every key, and what the words on the page mean.
-const KEYS: [(&str, &str); 18] = [
+const KEYS: [(&str, &str); 20] = [
     ("up, down", "choose a contact; what stands in alarm and what waits longest is on top"),
     ("t", "take it: it is yours when the journal holds your take"),
     ("a", "accept: help is on its way from your room"),
+    ("u", "units of your room are on their way"),
+    ("w", "write to a caller who came by text"),
     ("d", "decline with a reason: a request; what you hold stays yours until another has taken it"),
     ("r", "release it to the room: everybody who was asked sees it as waiting again"),
     ("b", "called back: say what came of it. All but \"help needed\" closes it"),

@@ -261,11 +261,17 @@ impl Person {
             | ConsoleHears::Changed { .. }
             | ConsoleHears::CaughtUp
             | ConsoleHears::Confirmed { .. }
+            | ConsoleHears::Conversation { .. }
+            | ConsoleHears::Declared { .. }
+            | ConsoleHears::Delivered { .. }
+            | ConsoleHears::Dispatched { .. }
+            | ConsoleHears::EventOver { .. }
             | ConsoleHears::Joined { .. }
             | ConsoleHears::Noted { .. }
             | ConsoleHears::Proposed { .. }
             | ConsoleHears::Refused { .. }
             | ConsoleHears::Related { .. }
+            | ConsoleHears::Said { .. }
             | ConsoleHears::Shares { .. }
             | ConsoleHears::Waiting { .. } => {}
         }

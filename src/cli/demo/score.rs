@@ -282,11 +282,17 @@ impl Score {
             | ConsoleHears::Changed { .. }
             | ConsoleHears::CaughtUp
             | ConsoleHears::Confirmed { .. }
+            | ConsoleHears::Conversation { .. }
+            | ConsoleHears::Declared { .. }
+            | ConsoleHears::Delivered { .. }
+            | ConsoleHears::Dispatched { .. }
+            | ConsoleHears::EventOver { .. }
             | ConsoleHears::Joined { .. }
             | ConsoleHears::Noted { .. }
             | ConsoleHears::Proposed { .. }
             | ConsoleHears::Refused { .. }
             | ConsoleHears::Related { .. }
+            | ConsoleHears::Said { .. }
             | ConsoleHears::Shares { .. }
             | ConsoleHears::SignedIn { .. } => {}
         }

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use crate::deliver::{ConsoleHears, ConsoleSays, Refusal, Seat};
+use crate::deliver::{ConsoleHears, ConsoleSays, Duty, Refusal, Seat};
 use crate::edge::ingress::Desk;
 use crate::engine::{Input, SessionId};
 use crate::wire::frame::Frame;
 
 pub(crate) struct ConsoleDesk {
     pub(crate) seat: Seat,
+    pub(crate) duty: Duty,
     pub(crate) load_test: bool,
 }
 
@@ -17,7 +18,7 @@ impl Desk for ConsoleDesk {
     type Hears = ConsoleHears;
 
     fn opened(&self, session: SessionId) -> Input {
-        Input::ConsoleOpened { session, seat: self.seat, test: self.load_test }
+        super::opened(session, self.seat, self.duty, self.load_test)
     }
 
     fn said(&mut self, session: SessionId, mut says: ConsoleSays, _cut: bool) -> (Option<ConsoleHears>, Input) {

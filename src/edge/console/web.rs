@@ -57,7 +57,7 @@ use tokio_rustls::TlsAcceptor;
 
 use self::pass::{Pass, Passes};
 use crate::client::transport::{Identity, IdentityError};
-use crate::deliver::Seat;
+use crate::deliver::{Duty, Seat};
 use crate::edge::ingress::http::{json, read_body, refused};
 use crate::edge::ingress::{DoorCounters, count};
 use crate::edge::listen;
@@ -271,8 +271,9 @@ fn cookie(parts: &Parts) -> Option<&str> {
 impl Hall {
     /// Whose seat a request speaks for.
     async fn pass(&self, parts: &Parts) -> Option<Pass> {
-        if let Some(Shown(Some(Role::Console { seat, load_test: false }))) = parts.extensions.get::<Shown>() {
-            return Some(Pass::of_certificate(*seat));
+        let shown = parts.extensions.get::<Shown>().and_then(|Shown(role)| *role);
+        if let Some((seat, duty)) = shown.and_then(Role::duty) {
+            return Some(Pass::of_certificate(seat, duty));
         }
         self.passes.read(cookie(parts)?, self.core.clock.now()).await
     }
@@ -291,13 +292,13 @@ impl Hall {
 async fn me(State(hall): State<Arc<Hall>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
     match hall.seat(&parts).await {
-        Ok(pass) => json(StatusCode::OK, &me_json(&pass.seat)),
+        Ok(pass) => json(StatusCode::OK, &me_json(&pass.seat, pass.duty)),
         Err(answer) => answer,
     }
 }
 
-fn me_json(seat: &Seat) -> serde_json::Value {
-    object!({ "seat": seat_json(seat), "role": "dispatcher" })
+fn me_json(seat: &Seat, duty: Duty) -> serde_json::Value {
+    object!({ "seat": seat_json(seat), "role": duty.word() })
 }
 
 #[derive(Deserialize)]
@@ -316,11 +317,11 @@ async fn sign_in(State(hall): State<Arc<Hall>>, request: Request) -> Response {
         return refused(StatusCode::BAD_REQUEST, "an invitation is expected", "send {\"invite\":\"TOKEN\"}");
     };
     match hall.passes.redeem(&invite, hall.core.clock.now()).await {
-        Some((seat, cookie)) => {
-            tracing::info!(dispatcher = %seat.dispatcher, seat = %seat.seat, "a console was signed in");
+        Some((seat, duty, cookie)) => {
+            tracing::info!(dispatcher = %seat.dispatcher, seat = %seat.seat, role = duty.word(), "a console was signed in");
             let secure = if hall.config.identity.is_some() { "; Secure" } else { "" };
             let cookie = format!("{COOKIE_NAME}={cookie}; HttpOnly; SameSite=Strict; Path=/{secure}");
-            let mut answer = json(StatusCode::OK, &me_json(&seat));
+            let mut answer = json(StatusCode::OK, &me_json(&seat, duty));
             if let Ok(value) = HeaderValue::from_str(&cookie) {
                 answer.headers_mut().insert(SET_COOKIE, value);
             }

@@ -8,6 +8,8 @@
 //! | path | who | |
 //! | --- | --- | --- |
 //! | `POST /v1/contacts` | `gateway/<name>`, or a bearer token | 201 durable, 202 not yet, 400 no contact |
+//! | `POST /v1/contacts/{id}/words` | as contacts, the same gateway | 202: more of what its caller writes |
+//! | `GET /v1/contacts/{id}/words?after=N` | as contacts, the same gateway | 200: what was said to its caller |
 //! | `POST /aml`, `POST /aml/sms?from=` | as contacts | 200 whatever was in it: a phone's place, about its call |
 //! | `POST /cap` | as contacts | as contacts; 200 for an alert that is over, 400 for none |
 //! | `POST /lost` | anybody | the room for a service at a place (RFC 5222); errors are 200 too |
@@ -32,6 +34,7 @@ mod legs;
 mod lost;
 mod ops;
 mod reports;
+mod words;
 
 use std::future::poll_fn;
 use std::io;
@@ -172,7 +175,7 @@ impl HttpDoor {
             devices: sip.map(SipDoor::devices).unwrap_or_default(),
             legs: sip.map(SipDoor::legs),
             alerts: Alerts::default(),
-            lines: Lines::new(Arc::clone(node.core()), Arc::clone(&counters), draining.clone()),
+            lines: Lines::new(true, Arc::clone(node.core()), Arc::clone(&counters), draining.clone()),
             id_key: tls::reset_key(&config.state_folder)?,
             tokens: ArcSwap::from_pointee(tokens),
             tables_since: ArcSwap::from_pointee((node.core().snapshot().tables.version, node.core().clock.now())),
@@ -292,12 +295,13 @@ fn router(hall: Arc<Hall>) -> Router {
         refused(
             StatusCode::NOT_FOUND,
             "there is nothing here",
-            "the paths are /v1/contacts, /v1/calls/{call-id}/legs, /aml, /aml/sms, /cap, /lost, /v1/tables, \
+            "the paths are /v1/contacts, /v1/contacts/{id}/words, /v1/calls/{call-id}/legs, /aml, /aml/sms, /cap, /lost, /v1/tables, \
              /v1/dispatchers/{id}/state, /metrics, /livez, /readyz",
         )
     };
     Router::new()
         .route("/v1/contacts", post(contacts::post_contact))
+        .route("/v1/contacts/{id}/words", get(words::get_words).post(words::post_words))
         .route("/v1/calls/{id}/legs", post(legs::post_leg))
         .route("/lost", post(lost::post_lost))
         .route("/aml", post(reports::post_aml))

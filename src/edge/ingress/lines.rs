@@ -11,7 +11,9 @@ use dashmap::DashMap;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep, timeout};
 
+use super::words::Words;
 use super::{Core, DoorCounters, count, told};
+use crate::contact::ContactKey;
 use crate::deliver::GatewayHears;
 use crate::edge::run::NodeCore;
 use crate::engine::{Input, SessionId};
@@ -20,6 +22,8 @@ use crate::units::{ContactId, Name, Timestamp};
 
 /// One session for each gateway that speaks HTTP.
 pub(super) struct Lines {
+    /// Whether these gateways come and ask for what is said to their callers. Who does not cannot be given it.
+    keeps_words: bool,
     core: Arc<NodeCore>,
     counters: Arc<DoorCounters>,
     draining: watch::Sender<bool>,
@@ -29,8 +33,8 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    pub(super) fn new(core: Arc<NodeCore>, counters: Arc<DoorCounters>, draining: watch::Sender<bool>) -> Self {
-        Self { core, counters, draining, by_name: DashMap::new(), begun: AtomicUsize::new(0), running: watch::Sender::new(0) }
+    pub(super) fn new(keeps_words: bool, core: Arc<NodeCore>, counters: Arc<DoorCounters>, draining: watch::Sender<bool>) -> Self {
+        Self { keeps_words, core, counters, draining, by_name: DashMap::new(), begun: AtomicUsize::new(0), running: watch::Sender::new(0) }
     }
 
     /// The line of a gateway, opened when it is new. `None` beyond the bound, or while the door drains: then no promise is heard,
@@ -42,7 +46,7 @@ impl Lines {
         if self.begun.load(Ordering::Relaxed) >= HTTP_GATEWAYS_MAX || *self.draining.borrow() {
             return None;
         }
-        let fresh = Arc::new(Line::default());
+        let fresh = Arc::new(Line { keeps_words: self.keeps_words, ..Line::default() });
         let line = Arc::clone(&self.by_name.entry(gateway).or_insert_with(|| Arc::clone(&fresh)));
         if Arc::ptr_eq(&line, &fresh) {
             self.begun.fetch_add(1, Ordering::Relaxed);
@@ -81,7 +85,11 @@ async fn attend(gateway: Name, line: Arc<Line>, core: &NodeCore, counters: &Door
                     if received == 0 {
                         break false;
                     }
-                    heard.drain(..).for_each(|hears| line.hear(&hears));
+                    for hears in heard.drain(..) {
+                        if let Some((key, number)) = line.hear(&hears) {
+                            insist(core, Input::Delivered { session, key, number, delivered: false }).await;
+                        }
+                    }
                 }
                 () = told(&mut draining) => break true,
             }
@@ -100,6 +108,9 @@ async fn attend(gateway: Name, line: Arc<Line>, core: &NodeCore, counters: &Door
 #[derive(Debug, Default)]
 pub(super) struct Line {
     waiting: DashMap<Box<str>, Vec<Ear>>,
+    keeps_words: bool,
+    /// What is said to callers, until their gateway has fetched it.
+    words: Words,
     numbers: AtomicU64,
     /// `None` until the engine was told of it.
     session: watch::Sender<Option<SessionId>>,
@@ -132,7 +143,23 @@ impl Line {
         Waiting { line, gateway_ref: gateway_ref.into(), number, told }
     }
 
-    fn hear(&self, hears: &GatewayHears) {
+    /// What is said to callers who write.
+    pub(super) const fn words(&self) -> &Words {
+        &self.words
+    }
+
+    /// Wakes who waits for it. Returns a line for a caller that there is no way to.
+    fn hear(&self, hears: &GatewayHears) -> Option<(ContactKey, u32)> {
+        match hears {
+            GatewayHears::Say { key, number, text, .. } if self.keeps_words => self.words.say(&key.gateway_ref, *number, text),
+            GatewayHears::Say { key, number, .. } => return Some((key.clone(), *number)),
+            GatewayHears::Ended { key, .. } => self.words.end(&key.gateway_ref),
+            _ => self.wake(hears),
+        }
+        None
+    }
+
+    fn wake(&self, hears: &GatewayHears) {
         let (key, contact, known_as) = match hears {
             GatewayHears::Durable { key, contact } => (key, *contact, Some(*contact)),
             GatewayHears::Overdue { key, contact } => (key, *contact, None),
@@ -140,6 +167,7 @@ impl Line {
             | GatewayHears::Ended { .. }
             | GatewayHears::Moved { .. }
             | GatewayHears::Refused { .. }
+            | GatewayHears::Say { .. }
             | GatewayHears::Targets { .. } => return,
         };
         let woken: Vec<Ear> = match self.waiting.get_mut(&*key.gateway_ref) {
@@ -216,7 +244,6 @@ pub(in crate::edge) async fn insist(core: &NodeCore, mut input: Input) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::contact::ContactKey;
 
     fn key() -> ContactKey {
         ContactKey { gateway: Name::new("http/app").unwrap(), gateway_ref: "a".into() }

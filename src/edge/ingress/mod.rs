@@ -10,6 +10,7 @@ pub(super) mod lines;
 pub mod quic;
 mod references;
 pub mod sip;
+mod words;
 
 use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -189,6 +190,9 @@ impl Desk for GatewayDesk {
             GatewaySays::Answered { key, dispatcher } => (None, Input::Answered { session, key: self.owned(key), dispatcher }),
             GatewaySays::HungUp { key, why } => (None, Input::HungUp { session, key: self.owned(key), why }),
             GatewaySays::TargetFailed { key, dispatcher } => (None, Input::TargetFailed { session, key: self.owned(key), dispatcher }),
+            GatewaySays::Delivered { key, number, delivered } => {
+                (None, Input::Delivered { session, key: self.owned(key), number, delivered })
+            }
         }
     }
 

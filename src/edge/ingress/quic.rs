@@ -28,6 +28,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::{Core, Desk, DoorCounters, GatewayDesk, count, told, unpanicked};
 use crate::client::transport::{ALPN_CONSOLE, ALPN_GATEWAY, CloseCode, Identity, IdentityError};
+use crate::deliver::{Duty, Seat};
 use crate::edge::clock::Clock;
 use crate::edge::console::server::ConsoleDesk;
 use crate::edge::sessions::{Outbox, SessionRegistry, Stop};
@@ -37,6 +38,7 @@ use crate::limits::{
     ANSWER_BYTES_MAX, DRAIN_MICROS_MAX, FRAME_BYTES_MAX, HANDSHAKE_MICROS_MAX, RECEIVED_MICROS_MAX, RECEIVED_UNTOLD_MAX, RESET_MICROS_MIN,
     RESUBMIT_MICROS, SESSIONS_MAX, WRITE_BATCH_MAX,
 };
+use crate::units::Name;
 use crate::wire::frame::{FrameBuffer, FrameError, Hello, Message, Received, Welcome, decode, encode_into, sequence_of};
 
 /// How the doors stand.
@@ -231,7 +233,12 @@ async fn guest(incoming: Incoming, hall: Arc<Hall>, _place: OwnedSemaphorePermit
             let (core, counters) = (Arc::clone(&hall.core), Arc::clone(&hall.counters));
             session(&hall, streams, GatewayDesk { trunk, load_test, core, clock: hall.clock, counters }).await
         }
-        Role::Console { seat, load_test } => session(&hall, streams, ConsoleDesk { seat, load_test }).await,
+        Role::Console { seat, load_test } => session(&hall, streams, ConsoleDesk { seat, duty: Duty::Dispatcher, load_test }).await,
+        Role::Supervisor { seat } => session(&hall, streams, ConsoleDesk { seat, duty: Duty::Supervisor, load_test: false }).await,
+        Role::Auditor { name } => {
+            let seat = Seat { dispatcher: Name::default(), seat: name };
+            session(&hall, streams, ConsoleDesk { seat, duty: Duty::Auditor, load_test: false }).await
+        }
         // `role_at` lets nobody else in.
         Role::Ops { .. } => CloseCode::RoleRefused,
     };
@@ -295,7 +302,8 @@ fn role_at(connection: &Connection) -> Result<Role, String> {
     let role = leaf.ok_or(RoleError::PeerShowedNone).and_then(|leaf| Role::from_certificate(leaf)).map_err(|why| why.to_string())?;
     let protocol = connection.handshake_data().and_then(|any| any.downcast::<HandshakeData>().ok()).and_then(|data| data.protocol);
     match (protocol.as_deref(), role) {
-        (Some(ALPN_GATEWAY), Role::Gateway { .. }) | (Some(ALPN_CONSOLE), Role::Console { .. }) => Ok(role),
+        (Some(ALPN_GATEWAY), Role::Gateway { .. })
+        | (Some(ALPN_CONSOLE), Role::Auditor { .. } | Role::Console { .. } | Role::Supervisor { .. }) => Ok(role),
         (Some(ALPN_GATEWAY), _) => Err(format!("{role} is no gateway; this is the gateways' door ({})", utf8(ALPN_GATEWAY))),
         (Some(ALPN_CONSOLE), _) => Err(format!("{role} is no console; this is the consoles' door ({})", utf8(ALPN_CONSOLE))),
         _ => Err("no protocol was agreed on".into()),

@@ -196,7 +196,7 @@ impl SipDoor {
         let core = Arc::clone(node.core());
         let counters = Arc::new(DoorCounters::default());
         let draining = watch::Sender::new(false);
-        let lines = Lines::new(Arc::clone(&core), Arc::clone(&counters), draining.clone());
+        let lines = Lines::new(false, Arc::clone(&core), Arc::clone(&counters), draining.clone());
         let gateway = Name::of_word(GATEWAY);
         // A door that has just opened is neither full nor draining.
         let line = lines.line(gateway).unwrap_or_default();

@@ -1,13 +1,23 @@
 // One question at a time, over the page but not over the queue. Esc leaves it; Enter sends; digits choose at once.
 
 import { attribute, el, key, show, text } from '../dom';
-import { NOTE_BYTES_MAX, REASON_BYTES_MAX } from '../protocol';
+import { EVENT_WORDS_BYTES_MAX, NOTE_BYTES_MAX, REASON_BYTES_MAX } from '../protocol';
 import { digits, words } from '../words';
 
 export interface Choice {
   label: string;
   lead?: string;
   choose: () => void;
+}
+
+/** What a supervisor has filled in. */
+export interface Declaring {
+  words: { ar: string; en: string };
+  /** An area of the tables, or the circle around the chosen contact. */
+  area: string | null;
+  radius_m: number;
+  minutes: number;
+  ofType: boolean;
 }
 
 const CHOICES_MAX = 9;
@@ -131,6 +141,37 @@ export class Dialog {
     draw();
   }
 
+  /** An event that is declared: words in both languages, where, for how long, and whether it is of one type only. */
+  event(choices: { areas: { id: string; label: string }[]; here: { label: string } | null; kind: { code: string; label: string } | null }, said: (it: Declaring) => void): void {
+    const labels = words().events;
+    const field = (id: string, label: string, input: HTMLElement) => [el('label', { for: id }, label), attributed(input, id)];
+    const ar = el('input', { type: 'text', dir: 'rtl', lang: 'ar', autocomplete: 'off' });
+    const en = el('input', { type: 'text', dir: 'ltr', lang: 'en', autocomplete: 'off' });
+    const where = el('select', {}, choices.here && el('option', { value: '' }, choices.here.label), ...choices.areas.map(({ id, label }) => el('option', { value: id }, label)));
+    const km = el('input', { type: 'number', min: '0.1', max: '100', step: '0.1', value: '2', dir: 'ltr' });
+    const minutes = el('input', { type: 'number', min: '1', max: '1440', step: '1', value: '60', dir: 'ltr' });
+    const kind = el('input', { type: 'checkbox' });
+    const send = () => {
+      const [arabic, english, left, wide] = [ar.value.trim(), en.value.trim(), Number(minutes.value), Number(km.value)];
+      if (!arabic && !english) return this.complain(labels.needWords);
+      if ([arabic, english].some((typed) => bytes(typed) > EVENT_WORDS_BYTES_MAX)) return this.complain(labels.tooLong(digits(EVENT_WORDS_BYTES_MAX)));
+      if (!(left >= 1 && left <= 1_440) || !(where.value || (wide >= 0.1 && wide <= 100))) return this.complain(labels.badNumber);
+      return this.done(() => said({ words: { ar: arabic, en: english }, area: where.value || null, radius_m: Math.round(wide * 1_000), minutes: left, ofType: kind.checked }));
+    };
+    const body = [
+      ...field('event-ar', labels.wordsAr, ar), ...field('event-en', labels.wordsEn, en), ...field('event-where', labels.where, where),
+      ...field('event-km', labels.km, km), ...field('event-minutes', labels.minutes, minutes),
+      ...(choices.kind ? [el('p', {}, attributed(kind, 'event-kind'), el('label', { for: 'event-kind' }, labels.onlyType(choices.kind.label)))] : []),
+    ];
+    const form = el('div', { class: 'event-form' }, ...body);
+    form.addEventListener('keydown', (event) => {
+      if (event.key !== 'Enter' || event.isComposing) return;
+      event.preventDefault();
+      send();
+    });
+    this.open(labels.declare, labels.hint, [form], send, words().dir === 'rtl' ? ar : en);
+  }
+
   private reasonField(quick: string[], said: (reason: string) => void, fallback: string | null) {
     const input = el('input', { type: 'text', id: 'reason', autocomplete: 'off', dir: 'auto' });
     const send = () => {
@@ -183,6 +224,11 @@ export class Dialog {
   }
 }
 
+function attributed<E extends HTMLElement>(node: E, id: string): E {
+  node.id = id;
+  return node;
+}
+
 function list(...parts: string[]): string {
   return parts.filter(Boolean).join(' ');
 }
@@ -195,7 +241,7 @@ export function digitOf(pressed: string): number | null {
   return null;
 }
 
-function bytes(typed: string): number {
+export function bytes(typed: string): number {
   return new TextEncoder().encode(typed).length;
 }
 

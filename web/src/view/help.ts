@@ -7,6 +7,9 @@ import { words } from '../words';
 export class Help {
   readonly node = el('dialog', { class: 'dialog help', 'aria-labelledby': 'help-title' });
 
+  /** The languages of the room. */
+  languages: string[] = [];
+
   constructor(private readonly changed: () => void, left: () => void) {
     this.node.addEventListener('close', left);
     this.node.addEventListener('keydown', (event) => {
@@ -49,6 +52,9 @@ export class Help {
         el('h3', {}, said.wordsTitle), rows(said.words, 'meanings'), el('p', {}, said.shapes),
         el('h3', {}, said.prefs),
         check('alt-only', said.altOnly, prefs.altOnly, (altOnly) => prefer({ altOnly })),
+        check('writes', said.writes, prefs.writes, (writes) => prefer({ writes })),
+        ...this.languages.map((language) => check(`speaks-${language}`, said.speaks(words().langs[language] ?? language), !prefs.notSpoken.includes(language),
+          (speaks) => prefer({ notSpoken: [...prefs.notSpoken.filter((other) => other !== language), ...(speaks ? [] : [language])] }))),
         check('eastern-digits', said.easternDigits, prefs.easternDigits, (easternDigits) => prefer({ easternDigits }))),
     );
   }

@@ -6,12 +6,16 @@ import type { Candidate } from '../protocol';
 import * as say from '../say';
 import type { Ground } from '../say';
 import { age, code, digits, distance, isolated, list, percent, plain, seatName, shortId, timeOfDay, words } from '../words';
+import { Conversation } from './conversation';
 import { Sections, type Line, type Section } from './sections';
 import { waitOf } from './queue';
 
+/** What a button of its own does. Services are added by digits, and what is written has a field. */
+export type Command = Exclude<Act, 'add' | 'write'>;
+
 /** Acts with the key that is drawn on their button, in the order of a contact's life. */
-export const ACTS: { act: Exclude<Act, 'add'>; key: string }[] = [
-  { act: 'take', key: 't' }, { act: 'accept', key: 'a' }, { act: 'decline', key: 'd' }, { act: 'release', key: 'r' },
+export const ACTS: { act: Command; key: string }[] = [
+  { act: 'take', key: 't' }, { act: 'accept', key: 'a' }, { act: 'dispatched', key: 'u' }, { act: 'decline', key: 'd' }, { act: 'release', key: 'r' },
   { act: 'transfer', key: 'f' }, { act: 'note', key: 'n' }, { act: 'join', key: 'j' }, { act: 'split', key: 'x' },
   { act: 'callback', key: 'b' }, { act: 'close', key: 'c' },
 ];
@@ -44,7 +48,9 @@ export class Incident {
   private readonly bar: HTMLElement;
   private chosen = '';
 
-  constructor(private readonly act: (act: Exclude<Act, 'add'>) => void, private readonly addService: (service: string) => void) {
+  constructor(
+    private readonly act: (act: Command) => void, private readonly addService: (service: string) => void, readonly conversation: Conversation,
+  ) {
     this.bar = el('div', { class: 'acts', role: 'group' });
     for (const { act, key: letter } of ACTS) {
       const label = el('span', {});
@@ -55,7 +61,7 @@ export class Incident {
     }
     this.services = el('div', { class: 'add', role: 'group', 'aria-labelledby': 'add-label' }, this.servicesLabel);
     const head = el('div', { class: 'head' }, el('span', { class: 'wait' }, this.shape, this.clock), this.title, this.state);
-    const body = el('div', { class: 'body', tabindex: '0', role: 'group', 'aria-labelledby': 'incident-title' }, this.sections.node);
+    const body = el('div', { class: 'body', tabindex: '0', role: 'group', 'aria-labelledby': 'incident-title' }, this.conversation.node, this.sections.node);
     this.whole = el('div', { class: 'whole' }, head, this.stages, this.test, this.quiet, this.lost, this.bar, this.services, body);
     this.node = el('section', { class: 'incident', 'aria-labelledby': 'incident-title' }, this.nothing, this.whole);
   }
@@ -73,6 +79,7 @@ export class Incident {
     }
     this.head(ground, shown);
     this.buttons(ground, shown);
+    this.conversation.draw(ground, shown);
     this.sections.draw(sections(ground, shown));
   }
 
@@ -141,7 +148,7 @@ function isNext(act: Act, shown: Shown, desk: Desk): boolean {
   const group = desk.group(shown);
   if (group !== 'mine') return act === 'take' && group !== 'others';
   if (desk.awaitsCallback(shown)) return act === 'callback';
-  return shown.offer.accepted ? act === 'close' : act === 'accept';
+  return !shown.offer.accepted ? act === 'accept' : shown.offer.dispatched ? act === 'close' : act === 'dispatched';
 }
 
 function stages({ desk, now, tables }: Ground, shown: Shown): string {
@@ -151,6 +158,7 @@ function stages({ desk, now, tables }: Ground, shown: Shown): string {
   const parts = [`${said.stages.received} ${time(offer.received)}`];
   if (shown.takenAt !== null) parts.push(`${said.stages.taken} ${time(shown.takenAt)}`);
   if (shown.acceptedAt !== null) parts.push(`${said.stages.accepted} ${time(shown.acceptedAt)}`);
+  if (shown.dispatchedAt !== null) parts.push(`${said.stages.dispatched} ${time(shown.dispatchedAt)}`);
   if (offer.held_by === null && desk.group(shown) === 'waiting' && offer.take_by > 0) {
     parts.push(offer.take_by > now ? said.nextIn(age(offer.take_by - now)) : said.nextDue);
   }
@@ -169,7 +177,8 @@ function sections(ground: Ground, shown: Shown): Section[] {
   const warn = (...texts: string[]): Line[] => texts.filter(Boolean).map((text) => ({ text, look: 'warning' }));
   const spoken = say.callerWords(offer);
   return [
-    { id: 'words', title: said.words, lines: [spoken ? { text: spoken, own: true, look: 'words' } : { text: words().noWords, look: 'dim' }] },
+    { id: 'words', title: said.words, lines: ground.desk.conversation(offer.contact).length > 0 ? [] : [spoken ? { text: spoken, own: true, look: 'words' } : { text: words().noWords, look: 'dim' }] },
+    { id: 'event', title: words().badges.event, lines: event(ground, shown) },
     { id: 'callback', title: said.callback, lines: warn(say.callback(shown, now)) },
     { id: 'manner', title: said.manner, lines: warn(...say.manner(shown).slice(decision.quiet ? 1 : 0)) },
     { id: 'transfer', title: said.transfer, lines: warn(shown.transferTo ? said.proposed(say.room(tables, shown.transferTo)) : '') },
@@ -187,6 +196,12 @@ function sections(ground: Ground, shown: Shown): Section[] {
   ];
 }
 
+function event(ground: Ground, { offer }: Shown): Line[] {
+  const declared = ground.desk.events(ground.now).find(({ id }) => id === offer.event);
+  if (!declared) return [];
+  return [{ text: list([say.eventWords(declared), offer.rings === false && words().events.keptFree]) }];
+}
+
 function claims({ tables }: Ground, { offer }: Shown): Line[] {
   if (offer.claims.length === 0) return [{ text: words().panel.noClaims, look: 'dim' }];
   const best = bestClaim(offer.claims);
@@ -200,8 +215,9 @@ function services({ desk, tables }: Ground, { offer }: Shown): Line[] {
     const known = mine.get(assigned.service);
     // What is on this page is the newest; of another room's share, what the engine said last.
     const share = offer.shares?.find((share) => share.service === assigned.service);
-    const { held_by, accepted } = known ?? share ?? { held_by: null, accepted: false };
-    const held = held_by ? (accepted ? said.acceptedBy : said.heldBy)(seatName(held_by)) : (known ?? share) && said.asked;
+    const { held_by, accepted, dispatched } = known ?? share ?? { held_by: null, accepted: false, dispatched: false };
+    const far = dispatched ? said.dispatchedBy : accepted ? said.acceptedBy : said.heldBy;
+    const held = held_by ? far(seatName(held_by)) : (known ?? share) && said.asked;
     const holder = !known && share?.closed ? said.closed : held;
     const then = assigned.chain.filter((id) => id !== assigned.dispatcher);
     return {

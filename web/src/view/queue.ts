@@ -192,21 +192,24 @@ export class Queue {
     text(part.place, shortPlace(offer, tables));
     text(part.words, callerWords(offer).slice(0, 160) || words().noWords);
     part.words.classList.toggle('none', callerWords(offer) === '');
-    this.badges(row, shown);
+    this.badges(row, shown, desk);
     this.clock(row, shown, desk, now);
   }
 
-  private badges(row: Row, shown: Shown): void {
+  private badges(row: Row, shown: Shown, desk: Desk): void {
     const said = words().badges;
     const { offer } = shown;
     const badges: [string, string][] = [];
     if (isTest(offer)) badges.push(['test', said.test]);
     if (shown.rings) badges.push(['rings', said.rings]);
+    if (offer.event) badges.push(['event', said.event]);
     if (offer.decision.quiet) badges.push(['quiet', said.quiet]);
     if (shown.lost) badges.push(['lost', said[shown.lost.why]]);
     if (shown.hungUp) badges.push(['gone', words().gone[shown.hungUp]]);
     if (offer.repeat) badges.push(['again', said.again]);
-    if (isText(offer)) badges.push(['text', said.text]);
+    const unread = desk.unreadOf(offer.contact);
+    if (unread > 0) badges.push(['wrote', said.wrote(digits(unread))]);
+    else if (isText(offer)) badges.push(['text', said.text]);
     if (offer.joined.some((contact) => contact !== offer.contact)) badges.push(['joined', said.joined]);
     else if (offer.candidates.length > 0) badges.push(['alike', said.alike]);
     if (shown.old) badges.push(['old', said.old]);

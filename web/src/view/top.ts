@@ -3,9 +3,9 @@
 import { attribute, el, key, show, text } from '../dom';
 import { GROUPS, isTest } from '../desk';
 import type { LinkState } from '../link';
-import { roomName, type Ground } from '../say';
+import { event as say, roomName, type Ground } from '../say';
 import type { SoundState } from '../sound';
-import { age, digits, isolated, seatName, timeOfDay, words } from '../words';
+import { age, digits, isolated, list, seatName, timeOfDay, words } from '../words';
 import { waitOf } from './queue';
 
 export interface TopState {
@@ -16,10 +16,10 @@ export interface TopState {
   soundChecked: boolean;
 }
 
-export type TopAct = 'help' | 'sheet' | 'signOut' | 'language' | 'soundCheck' | 'silence';
+export type TopAct = 'events' | 'help' | 'sheet' | 'signOut' | 'language' | 'soundCheck' | 'silence';
 
 const BUTTONS: { act: TopAct; key: string }[] = [
-  { act: 'silence', key: 's' }, { act: 'soundCheck', key: 'o' }, { act: 'language', key: 'l' }, { act: 'sheet', key: 'h' }, { act: 'help', key: '?' }, { act: 'signOut', key: 'q' },
+  { act: 'silence', key: 's' }, { act: 'soundCheck', key: 'o' }, { act: 'events', key: 'e' }, { act: 'language', key: 'l' }, { act: 'sheet', key: 'h' }, { act: 'help', key: '?' }, { act: 'signOut', key: 'q' },
 ];
 
 export class Top {
@@ -37,6 +37,7 @@ export class Top {
   private readonly lost = el('p', { class: 'banner lost', role: 'alert', hidden: true });
   private readonly lostAge = el('p', { class: 'banner lost', hidden: true, 'aria-hidden': 'true' });
   private readonly soundBanner = el('p', { class: 'banner sound-banner', hidden: true });
+  private readonly events = el('ul', { class: 'events', hidden: true });
   private readonly heading = el('h1', { class: 'sr' });
   private counted = '';
 
@@ -52,7 +53,7 @@ export class Top {
     this.node = el('header', { class: 'top' }, this.heading,
       el('div', { class: 'top-line' }, this.seat, this.link, this.sound, this.clock, bar),
       el('div', { class: 'top-line' }, this.longest, this.counts, this.room));
-    this.banners = el('section', { class: 'banners' }, this.lostAge, this.lost, this.soundBanner);
+    this.banners = el('section', { class: 'banners' }, this.lostAge, this.lost, this.soundBanner, this.events);
   }
 
   draw(ground: Ground, top: TopState): void {
@@ -61,7 +62,10 @@ export class Top {
     text(this.heading, `${isolated('Najda')} ${said.seat} ${seatName(desk.seat)}`);
     text(this.seat, seatName(desk.seat));
     attribute(this.banners, 'aria-label', said.warnings);
-    text(this.room, roomName(tables, desk.seat.dispatcher));
+    const duty = said.duties[desk.duty];
+    text(this.room, list([desk.seat.dispatcher && roomName(tables, desk.seat.dispatcher), duty]));
+    const events = this.buttons.get('events')?.parentElement;
+    if (events) show(events, desk.duty === 'supervisor');
     for (const [act, label] of this.buttons) text(label, act === 'language' ? words().other : words().buttons[act]);
     this.drawCounts(ground);
     this.tick(ground, top);
@@ -89,6 +93,7 @@ export class Top {
     const heard = this.sound.lastElementChild;
     if (heard) text(heard, said.sound[top.sound]);
     this.drawBanners(ground, top, lost && top.link !== 'connecting');
+    this.drawEvents(ground);
   }
 
   private drawBanners({ tables, now }: Ground, top: TopState, lost: boolean): void {
@@ -104,6 +109,18 @@ export class Top {
     show(this.soundBanner, silent !== '');
     this.soundBanner.classList.toggle('good', top.sound === 'on');
     text(this.soundBanner, silent);
+  }
+
+  /** One line each; a screen reader hears of a new one as a remark. */
+  private drawEvents(ground: Ground): void {
+    const declared = ground.desk.events(ground.now);
+    show(this.events, declared.length > 0);
+    attribute(this.events, 'aria-label', words().events.title);
+    while (this.events.children.length > declared.length) this.events.lastElementChild?.remove();
+    declared.forEach((event, at) => {
+      const line = this.events.children[at] ?? this.events.appendChild(el('li', { class: 'banner event' }));
+      text(line, `${words().badges.event}: ${say(ground, event)}`);
+    });
   }
 
   private drawCounts({ desk }: Ground): void {

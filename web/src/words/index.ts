@@ -69,7 +69,8 @@ export function coordinates([lat, lon]: Point): string {
 }
 
 export function seatName(seat: Seat): string {
-  return code(`${seat.dispatcher}/${seat.seat}`);
+  // An auditor is of no room.
+  return code(seat.dispatcher ? `${seat.dispatcher}/${seat.seat}` : seat.seat);
 }
 
 /** Enough of a contact's id to say it aloud: its end, for the start is the time. */

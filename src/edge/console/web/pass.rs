@@ -18,7 +18,7 @@ use ring::rand::SecureRandom;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::deliver::Seat;
+use crate::deliver::{Duty, Seat};
 use crate::edge::tls::{ResetKeyError, reset_key, write_private};
 use crate::edge::tokens::hex;
 use crate::limits::{CONSOLE_INVITE_SECS_MAX, CONSOLE_PASS_SECS_MAX};
@@ -28,20 +28,27 @@ use crate::units::{Name, Timestamp};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Pass {
     pub seat: Seat,
+    pub duty: Duty,
     /// When it was given; `None` for a certificate, which ops revoke with the authority.
     given: Option<Timestamp>,
 }
 
 impl Pass {
-    pub const fn of_certificate(seat: Seat) -> Self {
-        Self { seat, given: None }
+    pub const fn of_certificate(seat: Seat, duty: Duty) -> Self {
+        Self { seat, duty, given: None }
     }
 }
+
+/// Whose seat it is, and what its holder may do.
+pub type Sitter = (Seat, Duty);
 
 #[derive(Serialize, Deserialize)]
 struct Signed {
     dispatcher: String,
     seat: String,
+    /// [`Duty::word`]; a dispatcher's where it is not said.
+    #[serde(default)]
+    role: String,
     given_micros: u64,
     until_micros: u64,
 }
@@ -50,6 +57,9 @@ struct Signed {
 struct Invite {
     dispatcher: String,
     seat: String,
+    /// [`Duty::word`]; a dispatcher's where it is not said.
+    #[serde(default)]
+    role: String,
     until_micros: u64,
 }
 
@@ -64,20 +74,21 @@ impl Passes {
     }
 
     /// Exchanges an invitation for a pass, once.
-    pub async fn redeem(&self, token: &str, now: Timestamp) -> Option<(Seat, String)> {
+    pub async fn redeem(&self, token: &str, now: Timestamp) -> Option<(Seat, Duty, String)> {
         let path = invite_path(&self.folder, token);
         let text = tokio::fs::read(&path).await.ok()?;
         // Of two who redeem it at once, one takes it away.
         tokio::fs::remove_file(&path).await.ok()?;
         let invite: Invite = serde_json::from_slice(&text).ok()?;
-        let seat = Seat { dispatcher: Name::new(&invite.dispatcher)?, seat: Name::new(&invite.seat)? };
-        (invite.until_micros > now.unix_micros).then(|| (seat, self.sign(&seat, now)))
+        let (seat, duty) = sitter(&invite.dispatcher, &invite.seat, &invite.role)?;
+        (invite.until_micros > now.unix_micros).then(|| (seat, duty, self.sign(&(seat, duty), now)))
     }
 
-    fn sign(&self, seat: &Seat, now: Timestamp) -> String {
+    fn sign(&self, (seat, duty): &Sitter, now: Timestamp) -> String {
         let signed = Signed {
             dispatcher: seat.dispatcher.to_string(),
             seat: seat.seat.to_string(),
+            role: duty.word().to_owned(),
             given_micros: now.unix_micros,
             until_micros: now.plus_micros(CONSOLE_PASS_SECS_MAX * 1_000_000).unix_micros,
         };
@@ -92,8 +103,8 @@ impl Passes {
         let (body, tag) = (bytes_of(body)?, bytes_of(tag)?);
         hmac::verify(&self.key, &labelled(&body), &tag).ok()?;
         let signed: Signed = serde_json::from_slice(&body).ok()?;
-        let seat = Seat { dispatcher: Name::new(&signed.dispatcher)?, seat: Name::new(&signed.seat)? };
-        let pass = Pass { seat, given: Some(Timestamp::from_micros(signed.given_micros)) };
+        let (seat, duty) = sitter(&signed.dispatcher, &signed.seat, &signed.role)?;
+        let pass = Pass { seat, duty, given: Some(Timestamp::from_micros(signed.given_micros)) };
         (signed.until_micros > now.unix_micros && self.stands(&pass).await).then_some(pass)
     }
 
@@ -110,6 +121,13 @@ impl Passes {
         let (folder, seat) = (self.folder.clone(), *seat);
         tokio::task::spawn_blocking(move || revoke(&folder, &seat, now)).await.unwrap_or_else(|why| Err(io::Error::other(why)))
     }
+}
+
+/// An auditor is of no room; everybody else is of one.
+fn sitter(dispatcher: &str, seat: &str, role: &str) -> Option<Sitter> {
+    let duty = if role.is_empty() { Duty::Dispatcher } else { Duty::from_word(role)? };
+    let dispatcher = if duty == Duty::Auditor && dispatcher.is_empty() { Name::default() } else { Name::new(dispatcher)? };
+    Some((Seat { dispatcher, seat: Name::new(seat)? }, duty))
 }
 
 /// A pass is no other thing that the same key signs.
@@ -137,12 +155,13 @@ fn revoked_path(state_folder: &Path, seat: &Seat) -> PathBuf {
 ///
 /// # Errors
 /// The state folder cannot be written, or there is no entropy.
-pub fn invite(state_folder: &Path, seat: &Seat, secs: u64, now: Timestamp) -> io::Result<String> {
+pub fn invite(state_folder: &Path, (seat, duty): Sitter, secs: u64, now: Timestamp) -> io::Result<String> {
     let mut bytes = [0; 24];
     ring::rand::SystemRandom::new().fill(&mut bytes).map_err(|_| io::Error::other("no entropy"))?;
     let token = hex(&bytes);
     let until_micros = now.plus_micros(secs.min(CONSOLE_INVITE_SECS_MAX) * 1_000_000).unix_micros;
-    let invite = Invite { dispatcher: seat.dispatcher.to_string(), seat: seat.seat.to_string(), until_micros };
+    let (dispatcher, seat, role) = (seat.dispatcher.to_string(), seat.seat.to_string(), duty.word().to_owned());
+    let invite = Invite { dispatcher, seat, role, until_micros };
     let path = invite_path(state_folder, &token);
     write_beside(&path, &serde_json::to_vec(&invite)?)?;
     Ok(token)
@@ -176,17 +195,37 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let passes = Passes::new(folder.path()).unwrap();
         let (now, later) = (Timestamp::from_secs(1_000), Timestamp::from_secs(1_000 + CONSOLE_PASS_SECS_MAX));
-        let token = invite(folder.path(), &seat(), 60, now).unwrap();
-        let (whose, pass) = passes.redeem(&token, now).await.unwrap();
+        let token = invite(folder.path(), (seat(), Duty::Dispatcher), 60, now).unwrap();
+        let (whose, _, pass) = passes.redeem(&token, now).await.unwrap();
         assert_eq!((whose, passes.redeem(&token, now).await), (seat(), None));
         assert_eq!(passes.read(&pass, now).await.map(|pass| pass.seat), Some(seat()));
         assert_eq!(Passes::new(folder.path()).unwrap().read(&pass, now).await.map(|pass| pass.seat), Some(seat()), "a restart");
         assert_eq!(passes.read(&pass, later).await, None);
         passes.revoke(&seat(), Timestamp::from_secs(1_001)).await.unwrap();
         assert_eq!(passes.read(&pass, now).await, None);
-        let again = invite(folder.path(), &seat(), 60, now).unwrap();
-        let (_, newer) = passes.redeem(&again, Timestamp::from_secs(1_002)).await.unwrap();
+        let again = invite(folder.path(), (seat(), Duty::Dispatcher), 60, now).unwrap();
+        let (_, _, newer) = passes.redeem(&again, Timestamp::from_secs(1_002)).await.unwrap();
         assert!(passes.read(&newer, Timestamp::from_secs(1_003)).await.is_some(), "a later invitation is good again");
+    }
+
+    #[tokio::test]
+    async fn a_pass_is_of_the_duty_it_was_invited_to_and_every_one_can_be_revoked() {
+        let folder = tempfile::tempdir().unwrap();
+        let passes = Passes::new(folder.path()).unwrap();
+        let now = Timestamp::from_secs(1_000);
+        let auditor = Seat { dispatcher: Name::default(), seat: Name::new("huda").unwrap() };
+        let chief = Seat { seat: Name::new("chief").unwrap(), ..seat() };
+        for sitter in [(seat(), Duty::Dispatcher), (chief, Duty::Supervisor), (auditor, Duty::Auditor)] {
+            let token = invite(folder.path(), sitter, 60, now).unwrap();
+            let (seat, duty, pass) = passes.redeem(&token, now).await.unwrap();
+            assert_eq!((seat, duty), sitter);
+            assert_eq!(passes.read(&pass, now).await.map(|pass| (pass.seat, pass.duty)), Some(sitter));
+            passes.revoke(&seat, Timestamp::from_secs(1_001)).await.unwrap();
+            assert_eq!(passes.read(&pass, now).await, None, "{sitter:?}");
+        }
+        let nobody = Seat { dispatcher: Name::default(), seat: Name::new("1").unwrap() };
+        let token = invite(folder.path(), (nobody, Duty::Dispatcher), 60, now).unwrap();
+        assert_eq!(passes.redeem(&token, now).await, None, "who is of no room answers nobody");
     }
 
     #[tokio::test]
@@ -194,11 +233,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let passes = Passes::new(folder.path()).unwrap();
         let now = Timestamp::from_secs(1_000);
-        let late = invite(folder.path(), &seat(), 60, now).unwrap();
+        let late = invite(folder.path(), (seat(), Duty::Dispatcher), 60, now).unwrap();
         assert_eq!(passes.redeem(&late, Timestamp::from_secs(1_060)).await, None);
         assert_eq!(passes.redeem("../../quic-reset.key", now).await, None);
-        let token = invite(folder.path(), &seat(), 60, now).unwrap();
-        let (_, pass) = passes.redeem(&token, now).await.unwrap();
+        let token = invite(folder.path(), (seat(), Duty::Dispatcher), 60, now).unwrap();
+        let (_, _, pass) = passes.redeem(&token, now).await.unwrap();
         let (body, tag) = pass.split_once('.').unwrap();
         let other = format!("{}.{tag}", body.replace("31", "32"));
         for forged in [other.as_str(), body, "", ".", "zz.zz", &format!("{body}.{}", "0".repeat(64))] {

@@ -33,7 +33,7 @@ fn code_of(why: CloseCode) -> u16 {
 pub(super) async fn talk(socket: WebSocket, pass: Pass, hall: Arc<Hall>, place: OwnedSemaphorePermit) {
     let outbox = hall.core.registry.open::<ConsoleHears>();
     let session = outbox.session();
-    insist(&hall.core, Input::ConsoleOpened { session, seat: pass.seat, test: false }).await;
+    insist(&hall.core, super::super::opened(session, pass.seat, pass.duty, false)).await;
     let mut line = Line { socket, seq: 0, session, hall: &hall };
     let why = match unpanicked(line.run(&pass, outbox)).await {
         Some(why) => why,

@@ -51,7 +51,7 @@ pub(super) async fn post_contact(State(hall): State<Arc<Hall>>, request: Request
 
 impl Hall {
     /// The contact in the body. Only the certificate or token says whose it is, and only our clock says when it came.
-    fn contact(&self, bytes: &[u8], gateway: HttpGateway, now: Timestamp) -> Result<Contact, String> {
+    pub(super) fn contact(&self, bytes: &[u8], gateway: HttpGateway, now: Timestamp) -> Result<Contact, String> {
         let read = read_contact_at(Door::App, bytes, gateway.line, ContactId::default(), now).map_err(|why| why.to_string())?;
         let mut contact = read.contact;
         contact.received = now;

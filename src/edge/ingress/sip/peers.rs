@@ -94,7 +94,7 @@ impl Peer {
     pub fn shown(self, role: Option<Role>) -> Self {
         match role {
             Some(Role::Gateway { trunk, load_test }) => Self { trunk: Some(trunk), load_test, ..self },
-            Some(Role::Console { .. } | Role::Ops { .. }) | None => self,
+            Some(Role::Auditor { .. } | Role::Console { .. } | Role::Ops { .. } | Role::Supervisor { .. }) | None => self,
         }
     }
 }
