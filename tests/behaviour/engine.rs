@@ -51,6 +51,7 @@ fn words_of(heard: &[GatewayHears]) -> Vec<&'static str> {
         GatewayHears::Accepted { .. } => "accepted",
         GatewayHears::Ended { .. } => "ended",
         GatewayHears::Refused { .. } => "refused",
+        GatewayHears::Say { .. } => "say",
     };
     heard.iter().map(word).collect()
 }

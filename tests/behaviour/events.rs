@@ -264,7 +264,9 @@ fn lived(declares: bool, calls: &[(bool, u8, u16)], seats: &[usize; 3]) -> Ladde
     let mut stage = stage();
     let chief = stage.supervisor("AE-ALL", "chief");
     for (room, count) in ["DU-POL", "SH-POL", "DU-AMB"].into_iter().zip(seats) {
-        (0..*count).for_each(|seat| drop(stage.console(room, &seat.to_string())));
+        for seat in 0..*count {
+            stage.console(room, &seat.to_string());
+        }
     }
     if declares {
         declare(&mut stage, chief, 60 * MINUTE);

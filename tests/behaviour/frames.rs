@@ -6,15 +6,16 @@ use std::sync::Arc;
 use najda::contact::{ClaimSource, Contact, ContactKey, Door, LocationClaim, Oddity, Place, Signal, Whose};
 use najda::decision::{AssignedRecord, Caller, DecisionRecord, NeighbourRecord};
 use najda::deliver::{
-    AlertWhy, AskedWhy, Callback, CallbackOutcome, ConsoleHears, ConsoleSays, DispatcherState, Ending, Evidence, Fact, GatewayHears,
-    GatewaySays, HangUp, Note, Offer, OfferId, Refusal, Repeat, Role, Seat, Share, Target, WaitingWhy,
+    AlertWhy, AskedWhy, Callback, CallbackOutcome, ConsoleHears, ConsoleSays, Delivery, DispatcherState, Duty, Ending, Event, Evidence,
+    Fact, GatewayHears, GatewaySays, HangUp, Note, Offer, OfferId, Refusal, Repeat, Role, Said, Seat, Share, Target, WaitingWhy,
 };
+use najda::event::{EventArea, EventId, EventTerms};
 use najda::geo::area::Shape;
 use najda::geo::point::Point;
 use najda::incident::{Because, Candidate, IncidentId};
 use najda::limits::{
-    CHAIN_MAX, CLAIM_VERTICES_MAX, CLAIMS_MAX, DISCREPANCIES_MAX, FACT_BYTES_MAX, FRAME_BYTES_MAX, IDENTITY_BYTES_MAX, NEIGHBOURS_MAX,
-    NOTE_BYTES_MAX, REASON_BYTES_MAX, REASONS_MAX, RELATED_MAX, SERVICES_MAX, SIGNALS_MAX, TARGETS_MAX, URI_BYTES_MAX,
+    CHAIN_MAX, CLAIM_VERTICES_MAX, CLAIMS_MAX, DISCREPANCIES_MAX, EVENT_TYPES_MAX, EVENT_WORDS_BYTES_MAX, FACT_BYTES_MAX, FRAME_BYTES_MAX, IDENTITY_BYTES_MAX, NEIGHBOURS_MAX,
+    NOTE_BYTES_MAX, REASON_BYTES_MAX, REASONS_MAX, RELATED_MAX, SAID_BYTES_MAX, SAID_SHOWN_MAX, SERVICES_MAX, SIGNALS_MAX, TARGETS_MAX, URI_BYTES_MAX,
 };
 use najda::service::{Service, ServiceUrn, UrnKind};
 use najda::units::{ContactId, Name, Ppm, TablesVersion, Timestamp};
@@ -30,12 +31,12 @@ use proptest::prelude::*;
 
 /// Goal: a change of any byte on the wire is seen, because gateways in the field speak the old ones.
 #[test]
-fn the_bytes_of_version_three_do_not_change() {
+fn the_bytes_of_version_four_do_not_change() {
     let mut gateway = Vec::new();
     encode_into(2, &GatewaySays::HungUp { key: key("t1", "c9"), why: HangUp::LineDropped }, &mut gateway).unwrap();
     assert_eq!(
         hex(&gateway),
-        "21000000 03 01 ".replace(' ', "")
+        "21000000 04 01 ".replace(' ', "")
             + &crc_of(&gateway)
             + "0200000000000000"
             + "03000000"
@@ -48,31 +49,33 @@ fn the_bytes_of_version_three_do_not_change() {
     encode_into(1, &GatewayHears::Durable { key: key("t1", "c9"), contact: ContactId(0x0102) }, &mut hears).unwrap();
     let body =
         "0100000000000000".to_owned() + "01000000" + "02000000000000007431" + "02000000000000006339" + "02010000000000000000000000000000";
-    assert_eq!(hex(&hears), "300000000302".to_owned() + &crc_of(&hears) + &body);
+    assert_eq!(hex(&hears), "300000000402".to_owned() + &crc_of(&hears) + &body);
 
     let mut console = Vec::new();
     let offer = OfferId { contact: ContactId(1), service: Service::CivilDefence };
     encode_into(3, &ConsoleSays::Take { offer }, &mut console).unwrap();
     let body = "0300000000000000".to_owned() + "02000000" + "01000000000000000000000000000000" + "02";
-    assert_eq!(hex(&console), "1d0000000303".to_owned() + &crc_of(&console) + &body);
+    assert_eq!(hex(&console), "1d0000000403".to_owned() + &crc_of(&console) + &body);
 
     let mut fact = Vec::new();
     encode_fact(&Fact::Ended { at: Timestamp::from_micros(5), contact: ContactId(1), ending: Ending::TestSunk }, &mut fact).unwrap();
-    assert_eq!(hex(&fact), "03".to_owned() + "09000000" + "0500000000000000" + "01000000000000000000000000000000" + "02");
+    assert_eq!(hex(&fact), "04".to_owned() + "09000000" + "0500000000000000" + "01000000000000000000000000000000" + "02");
 }
 
 #[test]
-fn an_entry_of_the_version_before_is_still_read() {
+fn an_entry_of_each_version_before_is_still_read() {
     let ended = Fact::Ended { at: Timestamp::from_micros(5), contact: ContactId(1), ending: Ending::TestSunk };
     let mut fact = Vec::new();
     encode_fact(&ended, &mut fact).unwrap();
-    fact[0] = FACT_VERSION - 1;
-    assert_eq!(decode_fact(&fact), Ok(ended));
+    for version in 2..FACT_VERSION {
+        fact[0] = version;
+        assert_eq!(decode_fact(&fact).as_ref(), Ok(&ended), "version {version}");
+    }
 }
 
 /// Goal: the same for the widest messages, by checksum. A failure here is a new [`FRAME_VERSION`], not a new number in this test.
 #[test]
-fn the_checksums_of_the_full_messages_of_version_three_do_not_change() {
+fn the_checksums_of_the_full_messages_of_version_four_do_not_change() {
     let mut out = Vec::new();
     let mut crc = |put: &dyn Fn(&mut Vec<u8>)| {
         out.clear();
@@ -610,7 +613,12 @@ fn full_offer() -> Offer {
             held_by: Some(Seat { dispatcher: name("DU-POL"), seat: name("seat-1") }),
             accepted: true,
             closed: false,
+            dispatched: true,
         }],
+        dispatched: true,
+        rings: false,
+        interpreter: true,
+        event: Some(EventId { partition: 0, seq: 38 }),
     }
 }
 
@@ -721,6 +729,7 @@ fn any_signal() -> impl Strategy<Value = Signal> {
         (urn, any::<bool>()).prop_map(|(kind, test)| Signal::Urn(ServiceUrn { kind, test })),
         any::<bool>().prop_map(Signal::Verified),
         any_service().prop_map(Signal::Wanted),
+        Just(Signal::CallBack),
         text(4_000).prop_map(Signal::Words),
         text(1_000).prop_map(Signal::Event),
     ]
@@ -837,7 +846,8 @@ fn any_refusal() -> impl Strategy<Value = Refusal> {
         Just(Refusal::Malformed),
         Just(Refusal::Full),
         Just(Refusal::Forbidden),
-        Just(Refusal::Unstaffed)
+        Just(Refusal::Unstaffed),
+        Just(Refusal::NoText)
     ]
 }
 
@@ -864,16 +874,19 @@ fn any_offer() -> impl Strategy<Value = Arc<Offer>> {
         Just(Role::Neighbour),
         Just(Role::Test),
         Just(Role::AllCall),
-        Just(Role::Repeat)
+        Just(Role::Repeat),
+        Just(Role::Audit)
     ];
     let what = (any_offer_id(), any_contact(), any_decision(), any_name());
     let how = (role, any_at(), any::<[bool; 3]>(), option::of(any_seat()), option::of(any_callback()), option::of(any_repeat()));
     let joint = (any_incident(), vec(any_id(), 0..3), vec(any_candidate(), 0..=RELATED_MAX), vec(any_note(), 0..3));
-    let joint = (joint, vec(any_share(), 0..=SERVICES_MAX));
-    (what, how, joint).prop_map(|((id, contact, decision, responsible), how, ((incident, joined, candidates, notes), shares))| {
+    let joint = (joint, vec(any_share(), 0..=SERVICES_MAX), any::<[bool; 3]>(), option::of(any_event_id()));
+    (what, how, joint).prop_map(|((id, contact, decision, responsible), how, joint)| {
+        let ((incident, joined, candidates, notes), shares, [dispatched, rings, interpreter], event) = joint;
         let (role, take_by, [confirmed, accepted, alarm], held_by, callback, repeat) = how;
         let offer = Offer::new(id, contact, decision, responsible, role);
         let offer = Offer { take_by, confirmed, held_by, accepted, alarm, callback, repeat, ..offer };
+        let offer = Offer { dispatched, rings, interpreter, event, ..offer };
         Arc::new(Offer { incident, joined, candidates, notes, shares, ..offer })
     })
 }
@@ -896,8 +909,44 @@ fn any_candidate() -> impl Strategy<Value = Candidate> {
 }
 
 fn any_share() -> impl Strategy<Value = Share> {
-    (any_service(), any_name(), option::of(any_seat()), any::<[bool; 2]>())
-        .prop_map(|(service, responsible, held_by, [accepted, closed])| Share { service, responsible, held_by, accepted, closed })
+    (any_service(), any_name(), option::of(any_seat()), any::<[bool; 3]>()).prop_map(
+        |(service, responsible, held_by, [accepted, closed, dispatched])| Share {
+            service,
+            responsible,
+            held_by,
+            accepted,
+            closed,
+            dispatched,
+        },
+    )
+}
+
+fn any_event_id() -> impl Strategy<Value = EventId> {
+    (any::<u16>(), any::<u64>()).prop_map(|(partition, seq)| EventId { partition, seq })
+}
+
+fn any_terms() -> impl Strategy<Value = EventTerms> {
+    let area = prop_oneof![
+        any_name().prop_map(EventArea::Area),
+        (any_point(), any::<u32>()).prop_map(|(center, radius_cm)| EventArea::Circle { center, radius_cm })
+    ];
+    let words = (text(EVENT_WORDS_BYTES_MAX), text(EVENT_WORDS_BYTES_MAX));
+    (area, words, vec(any_name(), 0..=EVENT_TYPES_MAX), any_at())
+        .prop_map(|(area, (words_en, words_ar), types, until)| EventTerms { area, words_en, words_ar, types, until })
+}
+
+fn any_event() -> impl Strategy<Value = Event> {
+    (any_event_id(), any_at(), any_seat(), any_terms()).prop_map(|(id, at, by, terms)| Event { id, at, by, terms })
+}
+
+fn any_said() -> impl Strategy<Value = Said> {
+    let delivery = (0..Delivery::ALL.len()).prop_map(|index| Delivery::ALL[index]);
+    (any::<u32>(), any_at(), option::of(any_seat()), text(SAID_BYTES_MAX), delivery)
+        .prop_map(|(number, at, by, text, delivery)| Said { number, at, by, text, delivery })
+}
+
+fn any_duty() -> impl Strategy<Value = Duty> {
+    (0..Duty::ALL.len()).prop_map(|index| Duty::ALL[index])
 }
 
 fn any_note() -> impl Strategy<Value = Note> {
@@ -936,6 +985,7 @@ fn gateway_says() -> impl Strategy<Value = GatewaySays> {
         (any_key(), any_name()).prop_map(|(key, dispatcher)| GatewaySays::Answered { key, dispatcher }),
         (any_key(), any_hang_up()).prop_map(|(key, why)| GatewaySays::HungUp { key, why }),
         (any_key(), any_name()).prop_map(|(key, dispatcher)| GatewaySays::TargetFailed { key, dispatcher }),
+        (any_key(), any::<u32>(), any::<bool>()).prop_map(|(key, number, delivered)| GatewaySays::Delivered { key, number, delivered }),
     ]
 }
 
@@ -961,6 +1011,12 @@ fn gateway_hears() -> impl Strategy<Value = GatewayHears> {
         }),
         (any_key(), any_id(), any_ending()).prop_map(|(key, contact, ending)| GatewayHears::Ended { key, contact, ending }),
         (text(IDENTITY_BYTES_MAX), any_refusal()).prop_map(|(gateway_ref, why)| GatewayHears::Refused { gateway_ref, why }),
+        (any_key(), any_id(), any::<u32>(), text(SAID_BYTES_MAX)).prop_map(|(key, contact, number, text)| GatewayHears::Say {
+            key,
+            contact,
+            number,
+            text
+        }),
     ]
 }
 
@@ -991,6 +1047,11 @@ fn console_says() -> impl Strategy<Value = ConsoleSays> {
         (any_id(), text(NOTE_BYTES_MAX)).prop_map(|(contact, text)| ConsoleSays::Note { contact, text }),
         (any_id(), any_id()).prop_map(|(contact, with)| ConsoleSays::Join { contact, with }),
         any_id().prop_map(|contact| ConsoleSays::Split { contact }),
+        (any_id(), text(SAID_BYTES_MAX)).prop_map(|(contact, text)| ConsoleSays::Say { contact, text }),
+        any_id().prop_map(|contact| ConsoleSays::Read { contact }),
+        any_offer_id().prop_map(|offer| ConsoleSays::Dispatched { offer }),
+        any_terms().prop_map(|terms| ConsoleSays::Declare { terms }),
+        any_event_id().prop_map(|event| ConsoleSays::EndEvent { event }),
     ]
 }
 
@@ -1020,6 +1081,13 @@ fn console_hears() -> impl Strategy<Value = ConsoleHears> {
         (any_id(), vec(any_candidate(), 0..=RELATED_MAX)).prop_map(|(contact, candidates)| ConsoleHears::Related { contact, candidates }),
         (any_id(), any_incident(), vec(any_id(), 0..4), option::of(any_seat()))
             .prop_map(|(contact, incident, contacts, by)| { ConsoleHears::Joined { contact, incident, contacts, by } }),
+        (any_id(), any_said()).prop_map(|(contact, said)| ConsoleHears::Said { contact, said }),
+        (any_id(), vec(any_said(), 0..=SAID_SHOWN_MAX)).prop_map(|(contact, said)| ConsoleHears::Conversation { contact, said }),
+        (any_id(), any::<u32>(), any::<bool>())
+            .prop_map(|(contact, number, delivered)| ConsoleHears::Delivered { contact, number, delivered }),
+        (any_offer_id(), any_seat()).prop_map(|(offer, by)| ConsoleHears::Dispatched { offer, by }),
+        any_event().prop_map(|event| ConsoleHears::Declared { event }),
+        (any_event_id(), option::of(any_seat())).prop_map(|(event, by)| ConsoleHears::EventOver { event, by }),
     ]
 }
 
@@ -1084,6 +1152,14 @@ fn fact() -> impl Strategy<Value = Fact> {
         (any_at(), any_id(), any_name()).prop_map(|(at, contact, dispatcher)| Fact::Answered { at, contact, dispatcher }),
         (any_at(), any_id(), any_ending()).prop_map(|(at, contact, ending)| Fact::Ended { at, contact, ending }),
         (any_at(), any_name(), any_state(), any_name()).prop_map(|(at, dispatcher, state, by)| Fact::State { at, dispatcher, state, by }),
+        (any_at(), any_id(), any::<u32>(), option::of(any_seat()), text(SAID_BYTES_MAX))
+            .prop_map(|(at, contact, number, seat, text)| Fact::Said { at, contact, number, seat, text }),
+        (any_at(), any_id(), any::<u32>(), any::<bool>())
+            .prop_map(|(at, contact, number, delivered)| Fact::Delivered { at, contact, number, delivered }),
+        (any_at(), any_id(), any_seat(), any_duty()).prop_map(|(at, contact, by, duty)| Fact::Read { at, contact, by, duty }),
+        (any_at(), any_offer_id(), any_seat()).prop_map(|(at, offer, seat)| Fact::Dispatched { at, offer, seat }),
+        (any_at(), any_event()).prop_map(|(at, event)| Fact::Declared { at, event }),
+        (any_at(), any_event_id(), option::of(any_seat())).prop_map(|(at, event, seat)| Fact::EventOver { at, event, seat }),
         (any_at(), any::<[u8; 32]>(), any_name()).prop_map(|(at, version, by)| Fact::Tables { at, version: TablesVersion(version), by }),
     ]
 }

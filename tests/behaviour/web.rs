@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
-use najda::deliver::Seat;
+use najda::deliver::{Duty, Seat};
 use najda::edge::console::web::{WebConfig, WebDoor, WebDoorError, pass};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
