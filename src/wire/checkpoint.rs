@@ -251,7 +251,9 @@ impl<'a> Reader<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::deliver::Fact;
+    use crate::contact::{Contact, Door};
+    use crate::deliver::{Event, Fact, Seat};
+    use crate::event::{EventArea, EventId, EventTerms};
     use crate::wire::frame::encode_fact;
 
     fn past() -> EncodedPast {
@@ -280,6 +282,42 @@ mod tests {
         bytes[0] += 1;
         let other = CheckpointError::OtherVersion { expected: CHECKPOINT_VERSION, got: CHECKPOINT_VERSION + 1 };
         assert_eq!(decode_past(&Config::default(), &bytes), Err(other));
+    }
+
+    #[test]
+    fn every_ending_and_every_event_that_is_not_over_come_back_as_they_were() {
+        let mut past = past();
+        let mut take = |seq: u64, fact: &Fact| {
+            let mut bytes = Vec::new();
+            encode_fact(fact, &mut bytes).expect("a short fact");
+            past.take(seq, fact, || bytes.into());
+        };
+        let mut seq = 2;
+        for (number, ending) in (1..).zip(Ending::ALL) {
+            let key = ContactKey { gateway: Name::new("gw").unwrap_or_default(), gateway_ref: format!("r{number}").into() };
+            let contact = Arc::new(Contact::new(ContactId(number), key, Timestamp::from_secs(3), Door::Sms));
+            let (at, id) = (Timestamp::from_secs(3), contact.id);
+            take(seq + 1, &Fact::Arrived { at, contact, decision: Arc::default(), states: Vec::new() });
+            take(seq + 2, &Fact::Ended { at, contact: id, ending });
+            seq += 2;
+        }
+        let by = Seat { dispatcher: Name::new("DU-POL").unwrap_or_default(), seat: Name::new("chief").unwrap_or_default() };
+        let at = Timestamp::from_secs(4);
+        for number in 1..=2 {
+            let terms = EventTerms {
+                area: EventArea::Area(Name::new("AE-DU").unwrap_or_default()),
+                words_en: "storm".into(),
+                words_ar: Box::default(),
+                types: Vec::new(),
+                until: Timestamp::from_secs(900),
+            };
+            let event = Event { id: EventId { partition: 0, seq: seq + number }, at, by, terms };
+            take(seq + number, &Fact::Declared { at, event });
+        }
+        take(seq + 3, &Fact::EventOver { at, event: EventId { partition: 0, seq: seq + 1 }, seat: Some(by) });
+        let mut bytes = Vec::new();
+        encode_past(&past, &mut bytes);
+        assert_eq!(decode_past(&Config::default(), &bytes), Ok(past));
     }
 
     #[test]

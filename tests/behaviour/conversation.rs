@@ -83,6 +83,7 @@ fn what_the_caller_writes_later_is_a_line_each_at_its_time_even_when_it_was_said
     for text in ["no", "no"] {
         stage.pass(SECOND);
         stage.evidence("a", words(text));
+        stage.redecide("POL: DU-POL");
     }
     let views = stage.contacts();
     let said: Vec<_> = views[0].said.iter().map(|said| (said.number, &*said.text)).collect();

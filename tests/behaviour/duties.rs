@@ -49,7 +49,7 @@ fn who_looks_at_what_another_holds_is_written_down_once() {
 #[test]
 fn nobody_reads_what_their_room_does_not_see() {
     let mut stage = stage();
-    let stranger = stage.console("SH-POL", "1");
+    let [_, stranger] = ["DU-POL", "SH-POL"].map(|room| stage.console(room, "1"));
     let contact = stage.arrive("a", "POL: DU-POL")[0].contact;
     stage.heard(stranger);
     stage.say(stranger, ConsoleSays::Read { contact });

@@ -267,6 +267,8 @@ fn rebuilt_part(mut view: ContactView) -> ContactView {
     // Evidence that no decision has come for yet is not in the journal, and was promised to nobody.
     let plain = Contact::new(view.contact.id, view.contact.key.clone(), view.contact.received, view.contact.door);
     view.contact = Arc::new(plain);
+    // An event is in force only when the disk holds it, and a rebuilt engine holds everything.
+    view.event = None;
     view
 }
 
