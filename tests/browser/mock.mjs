@@ -27,6 +27,10 @@ export class Mock {
   /** No page can connect while the link is cut. */
   isCut = false;
   seat = { dispatcher: 'DU-POL', seat: '1' };
+  role = 'dispatcher';
+  /** Lines of each contact that came by text. */
+  conversations = new Map();
+  events = new Map();
   #socket = null;
   #seq = 0;
   #waiters = [];
@@ -62,6 +66,15 @@ export class Mock {
     this.offers.set(offer.id, offer);
     this.send({ t: 'offer', offer });
     return offer;
+  }
+
+  /** A caller writes, or somebody answers. */
+  line(contact, text, by = null, delivery = by ? 'pending' : 'delivered') {
+    const said = this.conversations.get(contact) ?? [];
+    const line = { number: said.length + 1, at: this.now(), by, text, delivery };
+    this.conversations.set(contact, [...said, line]);
+    this.send({ t: 'said', contact, said: line });
+    return line;
   }
 
   send(message) {
@@ -126,7 +139,7 @@ export class Mock {
       response.writeHead(200, { 'content-type': file[1], 'content-security-policy': POLICY, 'x-content-type-options': 'nosniff', 'referrer-policy': 'no-referrer' });
       return response.end(readFileSync(`${dist}${file[0]}`));
     }
-    if (pathname === '/console/me') return this.signedIn ? json(200, { seat: this.seat, role: 'dispatcher' }) : json(401, { error: 'no session', remedy: 'sign in' });
+    if (pathname === '/console/me') return this.signedIn ? json(200, { seat: this.seat, role: this.role }) : json(401, { error: 'no session', remedy: 'sign in' });
     if (pathname === '/console/tables.json') return json(200, tables);
     if (pathname === '/console/session' && request.method === 'DELETE') {
       this.signedIn = false;
@@ -162,7 +175,9 @@ export class Mock {
   #answer(says) {
     if (says.t === 'sign_in') {
       this.send({ t: 'signed_in', seat: this.seat, tables: tables.version, now: this.now() });
+      for (const event of this.events.values()) this.send({ t: 'declared', event });
       for (const offer of this.offers.values()) this.send({ t: 'offer', offer });
+      for (const [contact, said] of this.conversations) this.send({ t: 'conversation', contact, said });
       this.send({ t: 'caught_up' });
     }
     if (!this.answers) return;
@@ -176,6 +191,22 @@ export class Mock {
       case 'accept':
         offer.accepted = true;
         return this.send({ t: 'accepted', offer: says.offer, by });
+      case 'dispatched':
+        offer.dispatched = true;
+        return this.send({ t: 'dispatched', offer: says.offer, by });
+      case 'say':
+        return this.line(says.contact, says.text, by);
+      case 'declare': {
+        const event = {
+          id: `0-${800 + this.events.size}`, at: this.now(), by, area: says.area.area ?? null, center: says.area.lat === undefined ? null : [says.area.lat, says.area.lon],
+          radius_m: says.area.radius_m ?? 0, words: says.words, types: says.types, until: says.until,
+        };
+        this.events.set(event.id, event);
+        return this.send({ t: 'declared', event });
+      }
+      case 'end_event':
+        this.events.delete(says.event);
+        return this.send({ t: 'event_over', event: says.event, by });
       case 'release':
         [offer.held_by, offer.accepted] = [null, false];
         return this.send({ t: 'waiting', offer: says.offer, why: 'released' });

@@ -401,6 +401,172 @@ test('what flashes is the symbol, never the text, and nothing where motion is no
   must((await moving()).every((name) => name === 'bell') && (await moving()).length > 0, `${await moving()}`);
 });
 
+// --- callers who write ---
+
+const texted = (now, more = {}) => offer(now, { door: 'sms', words: ['help me'], lang: 'en', decision: { text: true, lang: 'en' }, ...more });
+const mineNow = { held_by: { dispatcher: 'DU-POL', seat: '1' } };
+
+test('a conversation by keyboard alone: asked, answered, delivered, and a usual line', async (t) => {
+  const { mock, page } = await desk(t, (now) => [texted(now)]);
+  const [one] = mock.offers.values();
+  mock.line(one.contact, 'someone is in the house');
+  await page.locator('.log .theirs').getByText('someone is in the house').waitFor();
+  await page.keyboard.press('w');
+  await status(page, 'take it first');
+  await page.keyboard.press('t');
+  await inGroup(page, one.id, 'mine');
+  await page.keyboard.press('w');
+  await page.keyboard.type('Which room are you in?');
+  await page.keyboard.press('Enter');
+  must((await mock.said('say')).text === 'Which room are you in?', 'said as typed');
+  const ours = page.locator('.log .ours');
+  await ours.getByText('not delivered yet').waitFor();
+  mock.send({ t: 'delivered', contact: one.contact, number: 2, delivery: 'delivered' });
+  await ours.getByText('✓ delivered').waitFor();
+  mock.forget();
+  await page.keyboard.press('Alt+4');
+  must((await mock.said('say')).text === 'Are you safe? Answer yes or no.', 'the usual line on the button');
+  mock.send({ t: 'delivered', contact: one.contact, number: 3, delivery: 'failed' });
+  await page.locator('.log .failed').getByText('CANNOT BE DELIVERED').waitFor();
+  await page.keyboard.press('Escape');
+  await page.keyboard.press('a');
+  await mock.said('accept');
+});
+
+test('what is being written never goes to another caller, and a refused line is not lost', async (t) => {
+  const { mock, page } = await desk(t, (now) => [texted(now, { secs: 20, ...mineNow }), texted(now, { secs: 10, ...mineNow })]);
+  const [first, second] = [...mock.offers.values()];
+  for (const it of [first, second]) mock.line(it.contact, 'help me');
+  await page.locator(`.row[data-offer="${first.id}"]`).click();
+  await page.keyboard.press('w');
+  await page.keyboard.type('stay where you are');
+  await page.locator(`.row[data-offer="${second.id}"]`).click();
+  await until(page, () => document.querySelector('#write-text').value === '');
+  await page.keyboard.press('w');
+  await page.keyboard.press('Enter');
+  must(!mock.says.some(({ t: kind }) => kind === 'say'), 'a line went to the wrong caller');
+  await page.locator(`.row[data-offer="${first.id}"]`).click();
+  await until(page, () => document.querySelector('#write-text').value === 'stay where you are');
+  mock.answers = false;
+  await page.keyboard.press('w');
+  await page.keyboard.press('Enter');
+  must((await mock.said('say')).contact === first.contact, 'to the caller it was written to');
+  mock.send({ t: 'refused', offer: null, why: 'out_of_turn' });
+  await until(page, () => document.querySelector('#write-text').value === 'stay where you are');
+  await page.keyboard.type('x'.repeat(1_030));
+  await page.keyboard.press('Enter');
+  await page.locator('.write .error').waitFor();
+  must(mock.says.filter(({ t: kind }) => kind === 'say').length === 1, 'what is too long is not sent, and not cut');
+});
+
+test('what a caller writes while another contact is looked at is counted on its row and said', async (t) => {
+  const { mock, page } = await desk(t, (now) => [texted(now, { secs: 20, ...mineNow }), offer(now, { secs: 10, ...mineNow })]);
+  const [first, second] = [...mock.offers.values()];
+  await page.locator(`.row[data-offer="${second.id}"]`).click();
+  mock.line(first.contact, 'they are coming up the stairs');
+  await status(page, 'they are coming up the stairs');
+  await page.locator(`.row[data-offer="${first.id}"] .badge.wrote`).getByText('WROTE 1').waitFor();
+  await page.locator(`.row[data-offer="${first.id}"]`).click();
+  await until(page, () => !document.querySelector('.badge.wrote'));
+});
+
+test('units on their way are said by a key after accepting, and stand on the row', async (t) => {
+  const { mock, page } = await desk(t, (now) => [offer(now, mineNow)]);
+  const [one] = mock.offers.values();
+  await page.locator(`.row[data-offer="${one.id}"]`).click();
+  await page.keyboard.press('u');
+  await status(page, 'accept it first');
+  await page.keyboard.press('a');
+  await mock.said('accept');
+  await page.locator('.act.dispatched.next').waitFor();
+  await page.keyboard.press('u');
+  must((await mock.said('dispatched')).offer === one.id, 'said');
+  await page.locator(`.row[data-offer="${one.id}"]`).getByText('ON THE WAY').waitFor();
+});
+
+test('an offer that another seat is asked for first is shown and does not ring until the room is asked', async (t) => {
+  const { mock, page } = await desk(t);
+  const one = mock.offer(texted(mock.now(), { rings: false, interpreter: true }));
+  await inGroup(page, one.id, 'waiting');
+  must((await page.locator('.row.rings').count()) === 0, 'it rings');
+  await page.getByText('interpreter needed for English').waitFor();
+  mock.send({ t: 'alert', offer: one.id, why: 'again' });
+  await page.locator('.row.rings').waitFor();
+});
+
+// --- who may do what ---
+
+test('looking at what another holds is said once, looking at one’s own is not', async (t) => {
+  const { mock, page } = await desk(t, (now) => [offer(now, { secs: 9, ...mineNow }), offer(now, { held_by: { dispatcher: 'DU-POL', seat: '7' } })]);
+  const [mine, theirs] = [...mock.offers.values()];
+  for (const it of [mine, theirs, mine, theirs]) await page.locator(`.row[data-offer="${it.id}"]`).click();
+  await mock.said('read', (says) => says.contact === theirs.contact);
+  must(mock.says.filter(({ t: kind }) => kind === 'read').length === 1, 'said more than once, or of its own');
+});
+
+test('an auditor sees everything, can do nothing, and is not rung', async (t) => {
+  const { mock, page } = await desk(t, (now) => [offer(now, { role: 'audit', rings: false })], {
+    mock: (it) => {
+      it.role = 'auditor';
+      it.seat = { dispatcher: '', seat: 'huda' };
+    },
+  });
+  const [one] = mock.offers.values();
+  await page.locator('.top .seat').getByText('huda').waitFor();
+  await page.getByText('every contact you see is written down').waitFor();
+  mock.send({ t: 'alert', offer: one.id, why: 'all_call' });
+  await inGroup(page, one.id, 'alarm');
+  for (const key of ['t', 'a', 'd', 'c', 'n', 'u', 'w']) {
+    await page.keyboard.press(key);
+    await status(page, 'an auditor sees everything');
+  }
+  must((await page.locator('.row.rings').count()) === 0 && (await page.locator('.top-events').isHidden()), 'it rings, or may declare');
+  must(mock.says.every(({ t: kind }) => ['sign_in', 'shown', 'heartbeat'].includes(kind)), JSON.stringify(mock.says));
+});
+
+// --- declared events ---
+
+test('a supervisor declares an event by keyboard, it is told above everything and marks its contacts, and it is ended', async (t) => {
+  const { mock, page } = await desk(t, (now) => [offer(now, { decision: { incident_type: 'MVAINJY' } })], { mock: (it) => (it.role = 'supervisor') });
+  const [one] = mock.offers.values();
+  await page.keyboard.press('e');
+  await page.locator('#event-ar').waitFor();
+  await page.keyboard.press('Enter');
+  await page.getByText('Say what is happening').waitFor();
+  await page.fill('#event-en', 'Pile-up in fog');
+  await page.fill('#event-ar', 'تصادم في الضباب');
+  await page.fill('#event-minutes', '90');
+  await page.check('#event-kind');
+  await accessible(page, 'declaring');
+  await page.locator('#event-en').press('Enter');
+  const says = await mock.said('declare');
+  must(says.types[0] === 'MVAINJY' && says.area.radius_m === 2_000 && Math.abs(says.area.lat - 25.1972) < 1e-6, JSON.stringify(says));
+  must(Math.abs(says.until - mock.now() - 90 * 60e6) < 60e6, 'for ninety minutes');
+  await page.locator('.banner.event').getByText('Pile-up in fog').waitFor();
+  await status(page, 'Declared: ');
+  mock.offer({ ...one, event: '0-800', rings: false });
+  await page.locator(`.row[data-offer="${one.id}"] .badge.event`).waitFor();
+  await page.locator('.about.event').getByText('kept free').waitFor();
+  await page.keyboard.press('l');
+  await page.locator('.banner.event').getByText('تصادم في الضباب').waitFor();
+  await page.keyboard.press('l');
+  await page.keyboard.press('e');
+  await page.keyboard.press('2');
+  must((await mock.said('end_event')).event === '0-800', 'ended');
+  await until(page, () => document.querySelectorAll('.banner.event').length === 0);
+});
+
+test('a dispatcher is told of events and declares none', async (t) => {
+  const { mock, page } = await desk(t);
+  await page.keyboard.press('e');
+  await status(page, 'Only who supervises');
+  const until_ = mock.now() + 600e6;
+  mock.send({ t: 'declared', event: { id: '0-9', at: mock.now(), by: mock.seat, area: 'AE-DU', center: null, radius_m: 0, words: { en: '', ar: 'عاصفة' }, types: [], until: until_ } });
+  await page.locator('.banner.event').getByText('عاصفة').waitFor();
+  mock.send({ t: 'event_over', event: '0-9', by: null });
+  await until(page, () => document.querySelectorAll('.banner.event').length === 0);
+});
+
 // --- both languages, every view ---
 
 for (const lang of ['en', 'ar']) {
@@ -439,6 +605,16 @@ for (const lang of ['en', 'ar']) {
     await page.keyboard.press('n');
     await see('note');
     await page.keyboard.press('Escape');
+    const written = texted(mock.now(), { ...mineNow, words: ['أنا مختبئ في الحمام'], lang: 'ar', decision: { text: true, lang: 'ar', quiet: true } });
+    mock.offer(written);
+    mock.line(written.contact, 'أنا مختبئ في الحمام');
+    mock.line(written.contact, 'هل هناك مصابون؟', mock.seat, 'delivered');
+    mock.line(written.contact, 'I am in flat 12, no');
+    mock.line(written.contact, 'ابقَ مكانك', mock.seat);
+    mock.send({ t: 'declared', event: { id: '0-9', at: mock.now(), by: mock.seat, area: 'AE-DU', center: null, radius_m: 0, words: { en: 'Pile-up in fog', ar: 'تصادم في الضباب' }, types: [], until: mock.now() + 3_000e6 } });
+    await page.locator(`.row[data-offer="${written.id}"]`).click();
+    await page.locator('.log .ours').first().waitFor();
+    await see('conversation');
     await page.keyboard.press('?');
     await see('help');
     await page.keyboard.press('Escape');

@@ -17,7 +17,7 @@ export const WRITE_KEY = 'w';
 export class Conversation {
   readonly node: HTMLElement;
   private readonly title = el('h3', { id: 'conversation-title' });
-  private readonly log = el('ol', { class: 'log', tabindex: '0', role: 'log', 'aria-labelledby': 'conversation-title' });
+  private readonly log = el('div', { class: 'log', tabindex: '0', role: 'log', 'aria-labelledby': 'conversation-title' });
   private readonly form = el('div', { class: 'write' });
   private readonly label = el('label', { for: 'write-text' });
   private readonly labelText = el('span', {});
@@ -90,7 +90,7 @@ export class Conversation {
     this.log.replaceChildren(...said.map((line) => {
       const who = line.by ? seatName(line.by) : panel.caller;
       const state = line.by && line.delivery !== 'delivered' ? panel.delivery[line.delivery] : '';
-      return el('li', { class: `said ${line.by ? 'ours' : 'theirs'} ${line.delivery}` },
+      return el('div', { class: `said ${line.by ? 'ours' : 'theirs'} ${line.delivery}` },
         el('span', { class: 'by' }, `${who} `, code(timeOfDay(line.at, ground.tables.utc_offset_minutes))),
         el('bdi', { dir: 'auto' }, plain(line.text)),
         line.by ? el('span', { class: 'delivery' }, state || panel.delivery.delivered) : null);
