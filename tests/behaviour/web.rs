@@ -9,6 +9,7 @@ use std::time::Duration;
 use futures_util::{SinkExt, StreamExt};
 use najda::deliver::{Duty, Seat};
 use najda::edge::console::web::{WebConfig, WebDoor, WebDoorError, pass};
+use najda::units::Name;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -17,7 +18,7 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use crate::running::{Keep, Running, Set, WAIT, name, post};
+use crate::running::{Keep, Running, Set, WAIT, name, post, read};
 
 /// A running engine with the web door beside the others.
 struct House {
@@ -45,7 +46,11 @@ impl House {
 
     /// The cookie of a seat that was invited.
     async fn sign_in(&self, room: &str) -> String {
-        let token = pass::invite(&self.running.state(), (Self::seat(room), Duty::Dispatcher), 60, self.running.node.core().clock.now()).unwrap();
+        self.sign_in_as((Self::seat(room), Duty::Dispatcher)).await
+    }
+
+    async fn sign_in_as(&self, sitter: (Seat, Duty)) -> String {
+        let token = pass::invite(&self.running.state(), sitter, 60, self.running.node.core().clock.now()).unwrap();
         let (status, head, _) = http(self.addr(), "POST", "/console/session", "", &json!({ "invite": token }).to_string()).await;
         assert_eq!(status, 200, "{head}");
         let cookie = head.lines().find_map(|line| line.strip_prefix("set-cookie: ")).expect("a cookie");
@@ -197,6 +202,131 @@ async fn a_seat_that_is_signed_out_is_cut_off_everywhere() {
     let cut = async { while console.hear().await.is_some() {} };
     timeout(Duration::from_secs(5), cut).await.expect("within five seconds");
     assert_eq!(http(house.addr(), "GET", "/console/me", &cookie, "").await.0, 401);
+}
+
+/// A dispatcher, a supervisor and an auditor of testland.
+fn sitters() -> [(Seat, Duty); 3] {
+    let chief = Seat { seat: name("chief"), ..House::seat("TL-CAP-FIR") };
+    let auditor = Seat { dispatcher: Name::default(), seat: name("huda") };
+    [(House::seat("TL-CAP-FIR"), Duty::Dispatcher), (chief, Duty::Supervisor), (auditor, Duty::Auditor)]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_is_revoked_is_cut_within_five_seconds_whatever_their_role_and_nobody_else() {
+    let house = House::start().await;
+    let mut consoles = Vec::new();
+    for sitter in sitters() {
+        let cookie = house.sign_in_as(sitter).await;
+        let (_, _, me) = http(house.addr(), "GET", "/console/me", &cookie, "").await;
+        assert!(me.contains(sitter.1.word()), "{me}");
+        let console = house.console(&cookie).await;
+        consoles.push((sitter.0, cookie, console));
+    }
+    while let Some((seat, cookie, mut console)) = consoles.pop() {
+        pass::revoke(&house.running.state(), &seat, house.running.node.core().clock.now()).unwrap();
+        let cut = async { while console.hear().await.is_some() {} };
+        timeout(Duration::from_secs(5), cut).await.expect("within five seconds");
+        assert_eq!(http(house.addr(), "GET", "/console/me", &cookie, "").await.0, 401);
+        for (_, cookie, other) in &mut consoles {
+            other.until("time").await;
+            assert_eq!(http(house.addr(), "GET", "/console/me", cookie, "").await.0, 200);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_auditor_is_shown_every_room_and_refused_every_command_and_a_supervisor_declares() {
+    let house = House::start().await;
+    let [_, chief, auditor] = sitters();
+    let (chief, auditor) = (house.sign_in_as(chief).await, house.sign_in_as(auditor).await);
+    let (mut chief, mut auditor) = (house.console(&chief).await, house.console(&auditor).await);
+    let contact = house.call("a").await;
+    let shown = auditor.until("offer").await;
+    assert_eq!((&shown["offer"]["role"], &shown["offer"]["contact"]), (&"audit".into(), &contact.as_str().into()));
+    auditor.say(json!({ "t": "take", "offer": shown["offer"]["id"] })).await;
+    assert_eq!(auditor.until("refused").await["why"], "forbidden");
+    let until = house.running.node.core().clock.now().plus_micros(600_000_000).unix_micros;
+    let words = json!({ "en": "Fire drill is over, this is real", "ar": "" });
+    let area = json!({ "lat": 0.72, "lon": 0.45, "radius_m": 3_000 });
+    let declare = json!({ "t": "declare", "area": area, "words": words, "types": [], "until": until });
+    auditor.say(declare.clone()).await;
+    assert_eq!(auditor.until("refused").await["why"], "forbidden");
+    chief.say(declare).await;
+    let event = chief.until("declared").await["event"].clone();
+    assert_eq!((&event["words"], &event["center"], event["radius_m"].as_u64()), (&words, &json!([0.72, 0.45]), Some(3_000)));
+    while auditor.until("offer").await["offer"]["event"] != event["id"] {}
+    chief.say(json!({ "t": "end_event", "event": event["id"] })).await;
+    assert_eq!(auditor.until("event_over").await["event"], event["id"]);
+    let counters = || house.running.node.core().figures.load().counters;
+    crate::running::until("the read is written down", || counters().reads == 1).await;
+}
+
+// --- callers who write ---
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_app_and_a_dispatcher_write_to_each_other_and_a_line_has_arrived_when_the_app_asks_for_the_next() {
+    let house = House::start().await;
+    let cookie = house.sign_in("TL-CAP-FIR").await;
+    let mut console = house.console(&cookie).await;
+    let (app, contact) = (house.running.app(), house.call("a").await);
+    let offer = console.until("offer").await["offer"]["id"].as_str().unwrap().to_owned();
+    assert_eq!(console.until("conversation").await["said"][0]["text"], "fire in the kitchen");
+    console.done("take", &offer, "taken").await;
+    console.say(json!({ "t": "say", "contact": contact, "text": "هل أنت في أمان؟" })).await;
+    let said = console.until("said").await["said"].clone();
+    assert_eq!((&said["number"], &said["delivery"]), (&2.into(), &"pending".into()));
+    let words = async |after: u32| read(app.get(&format!("/v1/contacts/a/words?after={after}")).await.unwrap());
+    let mut given = words(0).await;
+    while given.1["words"] == json!([]) {
+        given = words(0).await;
+    }
+    assert_eq!(given, (200, json!({ "words": [{ "number": 2, "text": "هل أنت في أمان؟" }], "ended": false })));
+    let (status, answer) = read(app.post("/v1/contacts/a/words", "application/json", r#"{"text":"yes"}"#).await.unwrap());
+    assert_eq!((status, &answer["outcome"]), (202, &"passed_on".into()), "{answer}");
+    let theirs = console.until("said").await["said"].clone();
+    assert_eq!((&theirs["text"], &theirs["by"], &theirs["number"]), (&"yes".into(), &Value::Null, &3.into()));
+    assert_eq!(words(3).await.1["words"], json!([]));
+    let delivered = console.until("delivered").await;
+    assert_eq!((&delivered["number"], &delivered["delivery"]), (&2.into(), &"delivered".into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_app_has_not_fetched_waits_for_it_over_a_restart_and_nobody_else_is_given_it() {
+    let house = House::start().await;
+    let cookie = house.sign_in("TL-CAP-FIR").await;
+    let mut console = house.console(&cookie).await;
+    let contact = house.call("a").await;
+    let offer = console.until("offer").await["offer"]["id"].as_str().unwrap().to_owned();
+    console.done("take", &offer, "taken").await;
+    console.say(json!({ "t": "say", "contact": contact, "text": "stay there" })).await;
+    console.until("said").await;
+    house.web.shutdown().await;
+    let folder = house.running.stop().await;
+    let running = Running::in_folder(folder, Keep::InFiles, Set::testland(), |_| {}).await;
+    let (app, other) = (running.app(), running.as_role("gateway/app-1"));
+    let mut given = json!([]);
+    while given == json!([]) {
+        given = read(app.get("/v1/contacts/a/words").await.unwrap()).1["words"].clone();
+    }
+    assert_eq!(given[0]["text"], "stay there");
+    assert_eq!(read(other.get("/v1/contacts/a/words").await.unwrap()).1["words"], json!([]));
+    assert_eq!(read(running.with_token(None).get("/v1/contacts/a/words").await.unwrap()).0, 401);
+    assert_eq!(read(app.post("/v1/contacts/a/words", "application/json", "yes").await.unwrap()).0, 400);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn words_for_a_contact_that_has_ended_are_a_contact_again() {
+    let house = House::start().await;
+    for room in ["TL-CAP-FIR", "TL-CAP-POL", "TL-CAP-AMB"] {
+        let console = house.console(&house.sign_in(room).await).await;
+        tokio::spawn(work(console, room.to_owned(), "1".to_owned(), Arc::default()));
+    }
+    house.call("a").await;
+    let counters = || house.running.node.core().figures.load().counters;
+    crate::running::until("it has ended", || counters().ended == 1).await;
+    let again = r#"{"text":"it burns again","lat":0.72,"lon":0.45}"#;
+    assert_eq!(read(house.running.app().post("/v1/contacts/a/words", "application/json", again).await.unwrap()).0, 202);
+    crate::running::until("somebody has dealt with it", || (counters().arrived, counters().ended) == (2, 2)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

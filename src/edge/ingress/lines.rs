@@ -272,6 +272,15 @@ mod tests {
     }
 
     #[test]
+    fn a_line_for_a_caller_is_kept_where_its_gateway_fetches_it_and_given_back_where_none_does() {
+        let say = GatewayHears::Say { key: key(), contact: ContactId(1), number: 2, text: "where are you?".into() };
+        let fetched = Line { keeps_words: true, ..Line::default() };
+        assert_eq!(fetched.hear(&say), None);
+        assert_eq!(fetched.words().fetch("a", 0).lines, [(2, "where are you?".into())]);
+        assert_eq!(Line::default().hear(&say), Some((key(), 2)), "the dispatcher must see that it cannot arrive");
+    }
+
+    #[test]
     fn the_same_content_twice_in_one_moment_is_two_ids_that_know_each_other() {
         let now = Timestamp::from_micros(1_700_000_000_123_456);
         let ids: Vec<ContactId> = (0..100).map(|_| id_with(b"fire fire", now)).collect();
