@@ -103,7 +103,8 @@ mod tests {
         let at = |north: f64| Point::from_degrees(25.2 + north / 111.32, 55.3).unwrap();
         let name = |text: &str| Name::new(text).unwrap();
         let mut contact = Contact::new(ContactId(1), ContactKey::default(), Timestamp::from_secs(1), Door::SipVoice);
-        let decision = |kind: Option<&str>| DecisionRecord { incident_type: kind.map(name), area: Some(name("AE-DU")), ..Default::default() };
+        let decision =
+            |kind: Option<&str>| DecisionRecord { incident_type: kind.map(name), area: Some(name("AE-DU")), ..Default::default() };
         let terms = |area, types: &[&str]| EventTerms {
             area,
             words_en: "fog".into(),
@@ -114,7 +115,13 @@ mod tests {
         let circle = EventArea::Circle { center: at(0.0), radius_cm: 100_000 };
         assert!(!terms(circle, &[]).covers(&contact, &decision(None)), "a place that is not known lies in no circle");
         let place = Place::point(at(0.9));
-        contact.claims.push(LocationClaim { whose: Whose::Caller, place, source: ClaimSource::DeviceFix, age_secs: 0, confidence: Ppm::ONE });
+        contact.claims.push(LocationClaim {
+            whose: Whose::Caller,
+            place,
+            source: ClaimSource::DeviceFix,
+            age_secs: 0,
+            confidence: Ppm::ONE,
+        });
         assert!(terms(circle, &[]).covers(&contact, &decision(None)));
         assert!(terms(circle, &["MVA"]).covers(&contact, &decision(Some("MVA"))));
         assert!(!terms(circle, &["MVA"]).covers(&contact, &decision(Some("CARDIAC"))));

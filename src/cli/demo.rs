@@ -229,7 +229,8 @@ fn addresses(host: &Host, folders: &Folders, clock: Clock) -> Result<Vec<String>
     // Whoever came by `cargo run` has no `najda` on the path.
     let najda = std::env::args().next().unwrap_or_else(|| "najda".to_owned());
     let you = Seat { dispatcher: Name::new(YOUR_ROOM).unwrap_or_default(), seat: Name::new(YOU).unwrap_or_default() };
-    let invited = pass::invite(&folders.engine(), (you, Duty::Supervisor), CONSOLE_INVITE_SECS_MAX, clock.now()).context("inviting you to the console")?;
+    let invited = pass::invite(&folders.engine(), (you, Duty::Supervisor), CONSOLE_INVITE_SECS_MAX, clock.now())
+        .context("inviting you to the console")?;
     Ok(vec![
         format!("Answer calls yourself, in a browser on this machine: http://{}/#invite={invited}", host.console),
         "Or in another terminal; and the metrics:".to_owned(),

@@ -149,13 +149,7 @@ impl Engine {
 // --- coming and going ---
 
 impl Engine {
-    fn sign_in(
-        &mut self,
-        (session, seat, duty): (SessionId, SeatIndex, Duty),
-        mut languages: Vec<[u8; 2]>,
-        text: bool,
-        out: &mut Outputs,
-    ) {
+    fn sign_in(&mut self, (session, seat, duty): (SessionId, SeatIndex, Duty), mut languages: Vec<[u8; 2]>, text: bool, out: &mut Outputs) {
         let core = &mut self.core;
         core.floor.sessions.insert(session, Session::Console { seat, duty, signed_in: true });
         let now = core.now;

@@ -183,13 +183,8 @@ pub fn read_says(text: &str) -> Result<ConsoleSays, SaysError> {
         Says::Declare { area, words, types, until } => {
             let types: Option<Vec<Name>> = types.iter().map(|code| Name::new(code)).collect();
             let types = types.filter(|types| types.len() <= EVENT_TYPES_MAX).ok_or(SaysError::BadTypes)?;
-            let terms = EventTerms {
-                area: area.area()?,
-                words_en: words.en,
-                words_ar: words.ar,
-                types,
-                until: Timestamp::from_micros(until),
-            };
+            let terms =
+                EventTerms { area: area.area()?, words_en: words.en, words_ar: words.ar, types, until: Timestamp::from_micros(until) };
             ConsoleSays::Declare { terms }
         }
         Says::EndEvent { event } => ConsoleSays::EndEvent { event: event_id(&event)? },
@@ -226,7 +221,8 @@ fn contact_id(text: &str) -> Result<ContactId, SaysError> {
 }
 
 fn event_id(text: &str) -> Result<EventId, SaysError> {
-    let parts = text.split_once('-').and_then(|(partition, seq)| Some(EventId { partition: partition.parse().ok()?, seq: seq.parse().ok()? }));
+    let parts =
+        text.split_once('-').and_then(|(partition, seq)| Some(EventId { partition: partition.parse().ok()?, seq: seq.parse().ok()? }));
     parts.ok_or_else(|| SaysError::NoEvent(text.to_owned()))
 }
 

@@ -14,17 +14,18 @@ use super::frame::{Hello, Put, Received, Sink, Source, Take, Welcome, fault, not
 use crate::contact::{ClaimSource, Contact, ContactKey, Door, LocationClaim, Oddity, Place, Signal, Whose};
 use crate::decision::{AssignedRecord, Caller, DecisionRecord, NeighbourRecord};
 use crate::deliver::{
-    AlertWhy, AskedWhy, Callback, CallbackOutcome, ConsoleHears, ConsoleSays, Delivery, DispatcherState, Duty, Ending, Event, Evidence, Fact,
-    GatewayHears, GatewaySays, HangUp, Note, Offer, OfferId, Refusal, Repeat, Role, Said, Seat, Share, Target, WaitingWhy,
+    AlertWhy, AskedWhy, Callback, CallbackOutcome, ConsoleHears, ConsoleSays, Delivery, DispatcherState, Duty, Ending, Event, Evidence,
+    Fact, GatewayHears, GatewaySays, HangUp, Note, Offer, OfferId, Refusal, Repeat, Role, Said, Seat, Share, Target, WaitingWhy,
 };
 use crate::event::{EventArea, EventId, EventTerms};
 use crate::geo::area::Shape;
 use crate::geo::point::Point;
 use crate::incident::{Because, Candidate, IncidentId};
 use crate::limits::{
-    CHAIN_MAX, CLAIM_VERTICES_MAX, CLAIMS_MAX, COMMAND_REASON_BYTES_MAX, DISCREPANCIES_MAX, EVENT_TYPES_MAX, EVENT_WORDS_BYTES_MAX, FRAME_BYTES_MAX, IDENTITY_BYTES_MAX,
-    JOINED_MAX, LANGUAGES_MAX, NEIGHBOURS_MAX, NOTE_BYTES_MAX, NOTES_SHOWN_MAX, ODDITIES_MAX, REASON_BYTES_MAX, REASONS_MAX, RELATED_MAX,
-    SAID_BYTES_MAX, SAID_SHOWN_MAX, SERVICES_MAX, SIGNALS_MAX, STATES_MAX, TARGETS_MAX, TRIMMED_WORDS_BYTES_MAX, URI_BYTES_MAX,
+    CHAIN_MAX, CLAIM_VERTICES_MAX, CLAIMS_MAX, COMMAND_REASON_BYTES_MAX, DISCREPANCIES_MAX, EVENT_TYPES_MAX, EVENT_WORDS_BYTES_MAX,
+    FRAME_BYTES_MAX, IDENTITY_BYTES_MAX, JOINED_MAX, LANGUAGES_MAX, NEIGHBOURS_MAX, NOTE_BYTES_MAX, NOTES_SHOWN_MAX, ODDITIES_MAX,
+    REASON_BYTES_MAX, REASONS_MAX, RELATED_MAX, SAID_BYTES_MAX, SAID_SHOWN_MAX, SERVICES_MAX, SIGNALS_MAX, STATES_MAX, TARGETS_MAX,
+    TRIMMED_WORDS_BYTES_MAX, URI_BYTES_MAX,
 };
 use crate::service::{Service, ServiceUrn, UrnKind};
 use crate::units::{ContactId, Name, Ppm, TablesVersion, Timestamp};

@@ -1,9 +1,7 @@
 //! Callers who write: lines there and back, who may write, what becomes of a line, and which seat and room is asked.
 
 use najda::contact::{Contact, Signal};
-use najda::deliver::{
-    AlertWhy, AskedWhy, ConsoleHears, ConsoleSays, Delivery, Fact, GatewayHears, HangUp, OfferId, Refusal, Said, Seat,
-};
+use najda::deliver::{AlertWhy, AskedWhy, ConsoleHears, ConsoleSays, Delivery, Fact, GatewayHears, HangUp, OfferId, Refusal, Said, Seat};
 use najda::engine::{Input, SessionId};
 use najda::limits::{SAID_BYTES_MAX, SHOWN_WAIT_MICROS_MAX};
 use najda::units::ContactId;
@@ -37,7 +35,8 @@ fn told(heard: &[ConsoleHears]) -> Vec<(Option<Seat>, String)> {
 
 /// Numbers and words that a gateway was given for its caller.
 fn given(heard: &[GatewayHears]) -> Vec<(u32, String)> {
-    let one = |hears: &GatewayHears| if let GatewayHears::Say { number, text, .. } = hears { Some((*number, text.to_string())) } else { None };
+    let one =
+        |hears: &GatewayHears| if let GatewayHears::Say { number, text, .. } = hears { Some((*number, text.to_string())) } else { None };
     heard.iter().filter_map(one).collect()
 }
 
@@ -94,7 +93,11 @@ fn what_the_caller_writes_later_is_a_line_each_at_its_time_even_when_it_was_said
     assert_eq!(stage.reroutes.len(), 1, "and evidence, where it is new");
     let late = stage.console("DU-POL", "2");
     let heard = stage.heard(late);
-    assert!(heard.iter().any(|hears| matches!(hears, ConsoleHears::Conversation { contact, said } if *contact == offer.contact && said.len() == 3)));
+    assert!(
+        heard
+            .iter()
+            .any(|hears| matches!(hears, ConsoleHears::Conversation { contact, said } if *contact == offer.contact && said.len() == 3))
+    );
 }
 
 #[test]

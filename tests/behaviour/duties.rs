@@ -168,7 +168,10 @@ fn units_are_on_their_way_when_the_holder_says_so_after_accepting_and_the_journa
     stage.store();
     let by = seat("DU-POL", "1");
     assert_eq!(stage.heard(police), [ConsoleHears::Dispatched { offer, by }]);
-    let shares = stage.heard(ambulance).into_iter().find_map(|hears| if let ConsoleHears::Shares { shares, .. } = hears { Some(shares) } else { None });
+    let shares = stage
+        .heard(ambulance)
+        .into_iter()
+        .find_map(|hears| if let ConsoleHears::Shares { shares, .. } = hears { Some(shares) } else { None });
     assert!(shares.expect("the other service hears of it")[0].dispatched);
     stage.say(police, ConsoleSays::Dispatched { offer });
     assert_eq!(stage.facts.iter().filter(|(_, fact)| matches!(fact, Fact::Dispatched { .. })).count(), 1, "said twice, done once");

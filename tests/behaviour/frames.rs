@@ -14,8 +14,9 @@ use najda::geo::area::Shape;
 use najda::geo::point::Point;
 use najda::incident::{Because, Candidate, IncidentId};
 use najda::limits::{
-    CHAIN_MAX, CLAIM_VERTICES_MAX, CLAIMS_MAX, DISCREPANCIES_MAX, EVENT_TYPES_MAX, EVENT_WORDS_BYTES_MAX, FACT_BYTES_MAX, FRAME_BYTES_MAX, IDENTITY_BYTES_MAX, NEIGHBOURS_MAX,
-    NOTE_BYTES_MAX, REASON_BYTES_MAX, REASONS_MAX, RELATED_MAX, SAID_BYTES_MAX, SAID_SHOWN_MAX, SERVICES_MAX, SIGNALS_MAX, TARGETS_MAX, URI_BYTES_MAX,
+    CHAIN_MAX, CLAIM_VERTICES_MAX, CLAIMS_MAX, DISCREPANCIES_MAX, EVENT_TYPES_MAX, EVENT_WORDS_BYTES_MAX, FACT_BYTES_MAX, FRAME_BYTES_MAX,
+    IDENTITY_BYTES_MAX, NEIGHBOURS_MAX, NOTE_BYTES_MAX, REASON_BYTES_MAX, REASONS_MAX, RELATED_MAX, SAID_BYTES_MAX, SAID_SHOWN_MAX,
+    SERVICES_MAX, SIGNALS_MAX, TARGETS_MAX, URI_BYTES_MAX,
 };
 use najda::service::{Service, ServiceUrn, UrnKind};
 use najda::units::{ContactId, Name, Ppm, TablesVersion, Timestamp};
@@ -931,8 +932,13 @@ fn any_terms() -> impl Strategy<Value = EventTerms> {
         (any_point(), any::<u32>()).prop_map(|(center, radius_cm)| EventArea::Circle { center, radius_cm })
     ];
     let words = (text(EVENT_WORDS_BYTES_MAX), text(EVENT_WORDS_BYTES_MAX));
-    (area, words, vec(any_name(), 0..=EVENT_TYPES_MAX), any_at())
-        .prop_map(|(area, (words_en, words_ar), types, until)| EventTerms { area, words_en, words_ar, types, until })
+    (area, words, vec(any_name(), 0..=EVENT_TYPES_MAX), any_at()).prop_map(|(area, (words_en, words_ar), types, until)| EventTerms {
+        area,
+        words_en,
+        words_ar,
+        types,
+        until,
+    })
 }
 
 fn any_event() -> impl Strategy<Value = Event> {
@@ -941,8 +947,13 @@ fn any_event() -> impl Strategy<Value = Event> {
 
 fn any_said() -> impl Strategy<Value = Said> {
     let delivery = (0..Delivery::ALL.len()).prop_map(|index| Delivery::ALL[index]);
-    (any::<u32>(), any_at(), option::of(any_seat()), text(SAID_BYTES_MAX), delivery)
-        .prop_map(|(number, at, by, text, delivery)| Said { number, at, by, text, delivery })
+    (any::<u32>(), any_at(), option::of(any_seat()), text(SAID_BYTES_MAX), delivery).prop_map(|(number, at, by, text, delivery)| Said {
+        number,
+        at,
+        by,
+        text,
+        delivery,
+    })
 }
 
 fn any_duty() -> impl Strategy<Value = Duty> {
@@ -1083,8 +1094,11 @@ fn console_hears() -> impl Strategy<Value = ConsoleHears> {
             .prop_map(|(contact, incident, contacts, by)| { ConsoleHears::Joined { contact, incident, contacts, by } }),
         (any_id(), any_said()).prop_map(|(contact, said)| ConsoleHears::Said { contact, said }),
         (any_id(), vec(any_said(), 0..=SAID_SHOWN_MAX)).prop_map(|(contact, said)| ConsoleHears::Conversation { contact, said }),
-        (any_id(), any::<u32>(), any::<bool>())
-            .prop_map(|(contact, number, delivered)| ConsoleHears::Delivered { contact, number, delivered }),
+        (any_id(), any::<u32>(), any::<bool>()).prop_map(|(contact, number, delivered)| ConsoleHears::Delivered {
+            contact,
+            number,
+            delivered
+        }),
         (any_offer_id(), any_seat()).prop_map(|(offer, by)| ConsoleHears::Dispatched { offer, by }),
         any_event().prop_map(|event| ConsoleHears::Declared { event }),
         (any_event_id(), option::of(any_seat())).prop_map(|(event, by)| ConsoleHears::EventOver { event, by }),
@@ -1154,8 +1168,12 @@ fn fact() -> impl Strategy<Value = Fact> {
         (any_at(), any_name(), any_state(), any_name()).prop_map(|(at, dispatcher, state, by)| Fact::State { at, dispatcher, state, by }),
         (any_at(), any_id(), any::<u32>(), option::of(any_seat()), text(SAID_BYTES_MAX))
             .prop_map(|(at, contact, number, seat, text)| Fact::Said { at, contact, number, seat, text }),
-        (any_at(), any_id(), any::<u32>(), any::<bool>())
-            .prop_map(|(at, contact, number, delivered)| Fact::Delivered { at, contact, number, delivered }),
+        (any_at(), any_id(), any::<u32>(), any::<bool>()).prop_map(|(at, contact, number, delivered)| Fact::Delivered {
+            at,
+            contact,
+            number,
+            delivered
+        }),
         (any_at(), any_id(), any_seat(), any_duty()).prop_map(|(at, contact, by, duty)| Fact::Read { at, contact, by, duty }),
         (any_at(), any_offer_id(), any_seat()).prop_map(|(at, offer, seat)| Fact::Dispatched { at, offer, seat }),
         (any_at(), any_event()).prop_map(|(at, event)| Fact::Declared { at, event }),

@@ -3,7 +3,7 @@
 mod cases;
 mod command;
 mod decisions;
-mod forge;
+pub mod forge;
 mod own;
 mod properties;
 mod shared;

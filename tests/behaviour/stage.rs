@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use najda::contact::{Contact, ContactKey, Door, Signal};
 use najda::decision::{AssignedRecord, Caller, DecisionRecord, NeighbourRecord};
-use najda::deliver::{CallbackOutcome, ConsoleHears, ConsoleSays, Ending, Evidence, Fact, GatewayHears, HangUp, Offer, OfferId, Said, Seat};
+use najda::deliver::{
+    CallbackOutcome, ConsoleHears, ConsoleSays, Ending, Evidence, Fact, GatewayHears, HangUp, Offer, OfferId, Said, Seat,
+};
 use najda::engine::{Config, ContactView, Engine, Input, Output, Outputs, Room, Rooms, SessionId};
 use najda::event::EventId;
 use najda::incident::IncidentId;

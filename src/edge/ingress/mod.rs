@@ -10,6 +10,7 @@ pub(super) mod lines;
 pub mod quic;
 mod references;
 pub mod sip;
+mod udp;
 mod words;
 
 use std::future::poll_fn;

@@ -12,7 +12,7 @@
 use std::collections::VecDeque;
 use std::future::ready;
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
@@ -102,7 +102,7 @@ impl Doors {
         let server = tls::quic_server(&config.identity)?;
         let reset_key = tls::reset_key(&config.state_folder)?;
         let listen = |why| DoorsError::Listen { addr: config.listen, why };
-        let socket = UdpSocket::bind(config.listen).map_err(listen)?;
+        let socket = super::udp::bind(config.listen).map_err(listen)?;
         let mut endpoint_config = EndpointConfig::new(Arc::new(reset_key));
         endpoint_config.cid_generator(|| Box::new(RandomIds)).min_reset_interval(Duration::from_micros(RESET_MICROS_MIN));
         let endpoint = Endpoint::new(endpoint_config, Some(server), socket, Arc::new(TokioRuntime)).map_err(listen)?;

@@ -37,7 +37,7 @@ mod streams;
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -247,7 +247,7 @@ impl SipDoor {
             for transport in transports {
                 let failed = |why| SipDoorError::Listen { transport: *transport, addr: *addr, why };
                 let bound = if *transport == Transport::Udp {
-                    let socket = Arc::new(UdpSocket::bind(addr).map_err(failed)?);
+                    let socket = Arc::new(super::udp::bind(*addr).map_err(failed)?);
                     self.threads.extend(datagrams::start(&socket, &hall).map_err(SipDoorError::Thread)?);
                     socket.local_addr()
                 } else {

@@ -1,10 +1,12 @@
 //! What gateways report of the legs of their calls, and what cars hear about their data.
 
+use najda::contact::Signal;
 use najda::deliver::HangUp;
 use najda::edge::ingress::http::{HttpConfig, HttpDoor};
 use najda::edge::tokens::TOKENS_FILE;
 
 use super::*;
+use crate::messages::forge::Car;
 
 async fn known() -> Telephony {
     let peers = vec![SipPeer::new("127.0.0.0/8", "mobile", false, false).unwrap()];
@@ -126,4 +128,25 @@ async fn a_car_that_listens_hears_that_its_data_came() {
     assert_eq!(phone.ask(data("a@gw", "INVITE", LISTENS, "no car's data")).await.0, {
         phone.ask(data("a@gw", "INVITE", LISTENS, "no car's data")).await.0
     });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_car_whose_data_can_be_read_hears_so_in_the_call_and_when_it_sends_again() {
+    let telephony = Telephony::start().await;
+    let phone = telephony.phone().await;
+    for (method, id, msd) in [("INVITE", "m1@ivs", Car::default()), ("INFO", "m2@ivs", Car { people: Some(4), ..Car::default() })] {
+        let (msd, uri) = (msd.bytes(), "urn:service:sos.ecall.automatic");
+        let head = format!(
+            "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP gw.example:5060;branch=z9hG4bK-{id};rport\r\nMax-Forwards: 70\r\n\
+             From: <sip:+99955512345@gw.example>;tag=f1\r\nTo: <{uri}>\r\nCall-ID: car@gw\r\nCSeq: 1 {method}\r\n\
+             Accept: application/EmergencyCallData.Control+xml\r\nContent-Type: application/EmergencyCallData.eCall.MSD\r\n\
+             Content-ID: <{id}>\r\nContent-Length: {}\r\n\r\n",
+            msd.len()
+        );
+        let answer = phone.ask([head.as_bytes(), &msd].concat()).await;
+        assert_eq!(answer.status(), if method == "INVITE" { 302 } else { 200 }, "{}", answer.0);
+        assert!(answer.0.contains(&format!("<ack received=\"true\" ref=\"{id}\"/>")), "{}", answer.0);
+    }
+    let crashed = |signal: &Signal| matches!(signal, Signal::ECall { .. });
+    until("the journal holds the car's data", || telephony.contacts().iter().any(|contact| contact.signals.iter().any(crashed))).await;
 }
