@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
+use serde_json::{Value, json};
 
+use super::access;
 use super::print_all;
 use super::progress::with_bar;
 use crate::edge::run;
@@ -149,8 +151,24 @@ pub(super) fn open(dir: &Path) -> Result<JournalReader> {
 
 // --- query ---
 
+/// What was looked for, for the log of reads.
+fn asked(args: &QueryArgs) -> Value {
+    let micros = |at: Option<Timestamp>| at.map(|at| at.unix_micros);
+    json!({
+        "id": args.id.map(|id| id.to_string()),
+        "gateway_ref": args.gateway_ref,
+        "caller": args.caller,
+        "from": micros(args.from),
+        "until": micros(args.until),
+        "area": args.area.map(|area| area.to_string()),
+        "service": args.service.map(Service::word),
+        "state": args.state.map(RowState::word),
+    })
+}
+
 fn query(args: &QueryArgs) -> Result<ExitCode> {
     let reader = open(&args.dir)?;
+    access::note(&args.dir, "journal query", asked(args))?;
     match reader.projection_lag()? {
         None => bail!("the journal has no searchable rows; `najda journal rebuild --dir {}` makes them", args.dir.display()),
         Some(0) => {}
@@ -185,7 +203,7 @@ fn query(args: &QueryArgs) -> Result<ExitCode> {
 fn json_of(row: &ContactRow) -> String {
     let routed = &row.routed;
     let text = |name: &Option<Name>| name.as_ref().map(ToString::to_string);
-    serde_json::json!({
+    json!({
         "contact": row.contact.to_string(),
         "gateway": row.gateway.as_str(),
         "ref": &*row.gateway_ref,

@@ -2,6 +2,7 @@
 
 #![allow(clippy::disallowed_methods, reason = "clocks and threads live here; tests/tidy.rs keeps them out of the rest")]
 
+pub mod access;
 pub mod certs;
 pub mod config;
 pub mod console;

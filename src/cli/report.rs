@@ -12,6 +12,7 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::access;
 use super::journal::{count_of, open, time};
 use super::print_all;
 use super::progress::with_bar;
@@ -96,12 +97,15 @@ struct Row {
     within_promise: Option<f64>,
     accept_p95_s: Option<f64>,
     within_45_s: Option<f64>,
+    dispatch_p95_s: Option<f64>,
 }
 
 /// # Errors
 /// The journal cannot be read, or the file cannot be written.
 pub fn run(args: &ReportArgs) -> Result<ExitCode> {
     let reader = open(&args.state)?;
+    let micros = |at: Option<Timestamp>| at.map(|at| at.unix_micros);
+    access::note(&args.state, "report", json!({ "since": micros(args.since), "until": micros(args.until) }))?;
     let counted = count(&reader, args.since, args.until)?;
     let tables = &counted.tables;
     let text = match args.format {
@@ -186,6 +190,7 @@ fn rows_of(report: &Report, promise: &dyn Fn(DispatcherId) -> Option<u64>) -> Ve
             within_promise: promised.and_then(|micros| room.to_take.within(micros)),
             accept_p95_s: room.to_accept.seconds(0.95),
             within_45_s: room.to_accept.within(HAND_OVER_MICROS),
+            dispatch_p95_s: room.to_dispatch.seconds(0.95),
         }
     };
     report.rooms.iter().map(row).collect()
@@ -213,6 +218,8 @@ fn figures(counted: &Counted) -> Vec<(&'static str, String)> {
         ("taken within 15 s (NENA: 90 %)", percent(report.to_take.within(ANSWER_MICROS))),
         ("help accepted, 95 of 100 within", seconds(report.to_accept.seconds(0.95))),
         ("help accepted within 45 s", percent(report.to_accept.within(HAND_OVER_MICROS))),
+        ("units on their way, half of them within", seconds(report.to_dispatch.seconds(0.5))),
+        ("units on their way, 95 of 100 within", seconds(report.to_dispatch.seconds(0.95))),
         ("ended without anyone taking them", report.never_taken.to_string()),
         ("hand-offs a contact, between rooms", format!("{:.3}", per_contact(report.hand_offs))),
         ("came on another service's number", counted.on_another_number.to_string()),
@@ -223,6 +230,11 @@ fn figures(counted: &Counted) -> Vec<(&'static str, String)> {
         ("called back after, half of them within", seconds(report.to_callback.seconds(0.5))),
         ("everybody was asked", report.all_calls.to_string()),
         ("services added by people", report.services_added.to_string()),
+        (
+            "lines to callers / from callers / not delivered",
+            format!("{} / {} / {}", report.said, report.said_by_callers, report.said_in_vain),
+        ),
+        ("seen by who held no share of them", report.reads.to_string()),
         ("tests, counted nowhere else", report.tests.to_string()),
     ]
 }
@@ -278,6 +290,7 @@ fn json_of(counted: &Counted) -> Value {
         "tests": report.tests,
         "to_take": times(&report.to_take, ANSWER_MICROS),
         "to_accept": times(&report.to_accept, HAND_OVER_MICROS),
+        "to_dispatch": times(&report.to_dispatch, HAND_OVER_MICROS),
         "never_taken": report.never_taken,
         "hand_offs": report.hand_offs,
         "on_another_number": counted.on_another_number,
@@ -289,6 +302,8 @@ fn json_of(counted: &Counted) -> Value {
         "called_back": report.called_back,
         "all_calls": report.all_calls,
         "services_added": report.services_added,
+        "said": { "to_callers": report.said, "by_callers": report.said_by_callers, "not_delivered": report.said_in_vain },
+        "reads": report.reads,
         "ended": report.ended,
         "by_hour": report.by_hour.iter().map(|(hour, count)| json!({ "hour": hour, "contacts": count })).collect::<Vec<_>>(),
         "by_service": by_service,

@@ -13,6 +13,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::access;
 use super::journal::{contact_id, open, shown};
 use super::print_all;
 use super::progress::with_bar;
@@ -37,9 +38,9 @@ use crate::wire::frame::decode_fact;
   najda trace --caller 971501234567 --json | jq '.stages[] | [.stage, .after_ms]'
 
 Stages: arrived, decided (with the rules that decided), evidence, moved or proposed (evidence made another room responsible), asked, taken,
-accepted, waiting, declined, answered, hung_up, called_back, repeated, noted, joined, closed,
+accepted, dispatched, waiting, declined, answered, hung_up, called_back, repeated, noted, said, delivered, read, joined, closed,
 ended. Each has the time since the stage before it and
-since the arrival. A number is found with or without + or 00; the newest contact is shown last. Ends with 1 when there is none.")]
+since the arrival. That you asked is written into access.jsonl in the state folder. A number is found with or without + or 00; the newest contact is shown last. Ends with 1 when there is none.")]
 #[group(id = "whose", required = true, multiple = true)]
 pub struct TraceArgs {
     /// The calling line.
@@ -66,6 +67,8 @@ pub struct TraceArgs {
 /// The journal cannot be read, or has no searchable rows.
 pub fn run(args: &TraceArgs) -> Result<ExitCode> {
     let reader = open(&args.state)?;
+    let id = args.id.map(|id| id.to_string());
+    access::note(&args.state, "trace", json!({ "caller": args.caller, "call_id": args.call_id, "id": id }))?;
     match reader.projection_lag()? {
         None => bail!("the journal has no searchable rows; `najda journal rebuild --dir {}` makes them", args.state.display()),
         Some(0) => {}

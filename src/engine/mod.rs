@@ -21,9 +21,10 @@
 //! # The files
 //! `arrive` a contact comes; `offer` who is asked, in turn; `ladder` when nobody answers; `console` what people do; `joint` what they do
 //! together: notes, incidents, services added, shares handed over; `gateway` what gateways say and are told; `callback` callers who are
-//! gone; `conversation` callers who write; `repeat` callers who call again; `suit` which seat of a room is asked first; `event`
-//! what is declared; `reading` who looks without answering; `promise` what the disk allows; `heal` what it lost; `tick` what time brings; `recover` the journal read
-//! back. `life` is one contact, `floor` is who is there, `known` what is remembered, `audit` counts everything anew.
+//! gone; `conversation` callers who write; `repeat` callers who call again; `suit` which seat of a room is asked first; `event` what is
+//! declared; `reading` who looks without answering; `promise` what the disk allows; `heal` what it lost; `tick` what time brings;
+//! `recover` the journal read back. `life` is one contact, `floor` is who is there, `known` what is remembered, `audit` counts
+//! everything anew.
 
 mod arrive;
 mod audit;

@@ -301,7 +301,7 @@ fn router(hall: Arc<Hall>) -> Router {
     };
     Router::new()
         .route("/v1/contacts", post(contacts::post_contact))
-        .route("/v1/contacts/{id}/words", get(words::get_words).post(words::post_words))
+        .route("/v1/contacts/{id}/words", get(words::fetched).post(words::written))
         .route("/v1/calls/{id}/legs", post(legs::post_leg))
         .route("/lost", post(lost::post_lost))
         .route("/aml", post(reports::post_aml))

@@ -27,7 +27,7 @@ pub(super) struct Asked {
     after: u32,
 }
 
-pub(super) async fn get_words(
+pub(super) async fn fetched(
     State(hall): State<Arc<Hall>>,
     Path(id): Path<String>,
     Query(Asked { after }): Query<Asked>,
@@ -44,17 +44,17 @@ pub(super) async fn get_words(
     };
     // After a restart of the engine the first question opens the session, and what waits is said to it.
     line.opened().await;
-    let fetched = line.words().fetch(&id, after);
+    let given = line.words().fetch(&id, after);
     if let Some(session) = line.session() {
-        for number in &fetched.delivered {
+        for number in &given.delivered {
             let key = ContactKey { gateway: gateway.line, gateway_ref: id.as_str().into() };
             insist(&hall.core, Input::Delivered { session, key, number: *number, delivered: true }).await;
         }
     }
-    json(StatusCode::OK, &WordsAnswer::new(fetched.lines, fetched.ended))
+    json(StatusCode::OK, &WordsAnswer::new(given.lines, given.ended))
 }
 
-pub(super) async fn post_words(State(hall): State<Arc<Hall>>, Path(id): Path<String>, request: Request<Body>) -> Response {
+pub(super) async fn written(State(hall): State<Arc<Hall>>, Path(id): Path<String>, request: Request<Body>) -> Response {
     let place = Arc::clone(&hall.requests).try_acquire_owned().ok();
     let (parts, body) = request.into_parts();
     let gateway = match hall.gateway(&parts, place.is_some()) {
