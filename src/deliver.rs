@@ -257,6 +257,11 @@ pub enum ConsoleHears {
         event: EventId,
         by: Option<Seat>,
     },
+    /// These contacts of the incident it belongs to have ended.
+    MembersEnded {
+        contact: ContactId,
+        ended: Vec<ContactId>,
+    },
 }
 
 /// A declared event.
@@ -403,6 +408,8 @@ pub struct Offer {
     pub interpreter: bool,
     /// The declared event it belongs to.
     pub event: Option<EventId>,
+    /// Contacts of the incident that have ended.
+    pub ended: Vec<ContactId>,
 }
 
 impl Offer {
@@ -430,6 +437,7 @@ impl Offer {
             rings: true,
             interpreter: false,
             event: None,
+            ended: Vec::new(),
         }
     }
 }
@@ -826,6 +834,12 @@ pub enum Fact {
         event: EventId,
         seat: Option<Seat>,
     },
+    /// These contacts of its incident have ended. Kept with one of those that live, in place of what was kept with it before.
+    Left {
+        at: Timestamp,
+        contact: ContactId,
+        ended: Vec<ContactId>,
+    },
 }
 
 impl Fact {
@@ -842,6 +856,7 @@ impl Fact {
             | Self::Said { contact, .. }
             | Self::Delivered { contact, .. }
             | Self::Read { contact, .. }
+            | Self::Left { contact, .. }
             | Self::Ended { contact, .. } => Some(*contact),
             Self::Asked { offer, .. }
             | Self::Taken { offer, .. }
@@ -879,7 +894,8 @@ impl Fact {
             | Self::Read { at, .. }
             | Self::Dispatched { at, .. }
             | Self::Declared { at, .. }
-            | Self::EventOver { at, .. } => *at,
+            | Self::EventOver { at, .. }
+            | Self::Left { at, .. } => *at,
         }
     }
 }

@@ -38,7 +38,7 @@ use crate::wire::frame::decode_fact;
   najda trace --caller 971501234567 --json | jq '.stages[] | [.stage, .after_ms]'
 
 Stages: arrived, decided (with the rules that decided), evidence, moved or proposed (evidence made another room responsible), asked, taken,
-accepted, dispatched, waiting, declined, answered, hung_up, called_back, repeated, noted, said, delivered, read, joined, closed,
+accepted, dispatched, waiting, declined, answered, hung_up, called_back, repeated, noted, said, delivered, read, joined, left, closed,
 ended. Each has the time since the stage before it and
 since the arrival. That you asked is written into access.jsonl in the state folder. A number is found with or without + or 00; the newest contact is shown last. Ends with 1 when there is none.")]
 #[group(id = "whose", required = true, multiple = true)]
@@ -257,6 +257,11 @@ impl Told {
                 self.add(at, seq, "answered", format!("the voice is at {dispatcher}"), json!({ "dispatcher": dispatcher.as_str() }));
             }
             Fact::Ended { ending, .. } => self.add(at, seq, "ended", ending.word().to_owned(), json!({ "ending": ending.word() })),
+            Fact::Left { ended, .. } => {
+                let ended: Vec<String> = ended.iter().map(ToString::to_string).collect();
+                let what = format!("of its incident have ended: {}", ended.join(", "));
+                self.add(at, seq, "left", what, json!({ "ended": ended }));
+            }
             Fact::Declared { .. } | Fact::EventOver { .. } | Fact::State { .. } | Fact::Tables { .. } => {}
         }
     }

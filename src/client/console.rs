@@ -209,6 +209,7 @@ impl Side for ConsoleSide {
             | ConsoleHears::Delivered { .. }
             | ConsoleHears::EventOver { .. }
             | ConsoleHears::Joined { .. }
+            | ConsoleHears::MembersEnded { .. }
             | ConsoleHears::Noted { .. }
             | ConsoleHears::Proposed { .. }
             | ConsoleHears::Refused { .. }

@@ -46,6 +46,7 @@ impl Engine {
         let staffed: BTreeSet<_> = staffed.filter(|(.., there)| *there).map(|(test, index, _)| (test, index)).collect();
         same("staffed rooms", staffed == *self.core.floor.staffed())?;
         same("incidents", self.incidents_are_whole())?;
+        same("contacts that have left incidents", self.left_are_whole())?;
         let defects = self.core.counters.internal;
         if defects == 0 { Ok(()) } else { Err(format!("{defects} broken invariants were met")) }
     }
@@ -58,6 +59,15 @@ impl Engine {
         }
         let listed = self.core.incidents.iter().all(|(incident, members)| of.get(incident) == Some(members));
         listed && of.iter().all(|(incident, members)| members.len() == 1 || self.core.incidents.contains_key(incident))
+    }
+
+    /// Those who have ended are listed under the incident of the life that keeps them, and nowhere else.
+    fn left_are_whole(&self) -> bool {
+        let mut of: BTreeMap<IncidentId, BTreeSet<ContactId>> = BTreeMap::new();
+        for life in self.lives.values().filter(|life| life.ended.is_none() && !life.left.is_empty()) {
+            of.entry(self.core.incident_of(life)).or_default().extend(&life.left);
+        }
+        of == self.core.incidents_left
     }
 
     fn tally(&self) -> Tally {

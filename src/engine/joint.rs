@@ -7,6 +7,7 @@
 //!
 //! # Invariants
 //! - An incident's name is that of its oldest contact.
+//! - While one of its contacts lives, an incident names those that have ended: they are kept with one of those that live.
 //! - Tests are never joined with what is real.
 //! - A note, a join and a split are told when the journal holds them.
 
@@ -87,6 +88,36 @@ impl Engine {
             }
         }
         self.put_into(contact, own, Some(by), out);
+        // What has ended was with the others.
+        let Some(life) = self.lives.get_mut(&contact).filter(|life| !life.left.is_empty()) else { return };
+        let ended = life.left.clone();
+        self.core.note_left(life, Vec::new(), out);
+        self.core.leaving.push((named, ended));
+    }
+
+    /// Contacts that have ended stay with their incident while another of it lives: with the first of those.
+    pub(super) fn keep_those_who_left(&mut self, out: &mut Outputs) {
+        while let Some((incident, ended)) = self.core.leaving.pop() {
+            let first = self.core.incidents.get(&incident).and_then(|members| members.first().copied());
+            let Some(life) = first.and_then(|first| self.lives.get_mut(&first)).filter(|life| life.ended.is_none()) else { continue };
+            let mut all = life.left.clone();
+            all.extend(ended.into_iter().filter(|id| !life.left.contains(id)));
+            let spare = all.len().saturating_sub(JOINED_MAX);
+            all.drain(..spare);
+            self.core.note_left(life, all, out);
+        }
+    }
+
+    pub(super) fn tell_members_ended(&mut self, _: Receipt, contact: ContactId, out: &mut Outputs) {
+        let Some(life) = self.lives.get(&contact).filter(|life| life.ended.is_none()) else { return };
+        let incident = self.core.incident_of(life);
+        let members = self.core.incidents.get(&incident).map_or_else(|| vec![contact], |members| members.iter().copied().collect());
+        for member in members {
+            if let Some(life) = self.lives.get(&member).filter(|life| life.ended.is_none()) {
+                let hears = ConsoleHears::MembersEnded { contact: member, ended: self.core.ended_of(incident) };
+                self.core.tell_rooms(life, &life.viewers(), &hears, out);
+            }
+        }
     }
 
     fn put_into(&mut self, contact: ContactId, incident: IncidentId, by: Option<Seat>, out: &mut Outputs) {
@@ -188,8 +219,10 @@ impl Core {
     fn put_into(&mut self, life: &mut Life, incident: IncidentId, by: Option<Seat>, out: &mut Outputs) {
         self.counters.joined += 1;
         let contact = life.id;
+        self.unlist_left(life);
         let seq = self.record(life, Fact::Joined { at: self.now, contact, incident, seat: by }, out);
         self.list_incident(life);
+        self.list_left(life);
         if let Some((test, trace)) = &mut life.trace {
             trace.incident = incident;
             self.scene.belongs(*test, trace, incident);
@@ -267,6 +300,10 @@ impl Core {
             *seq = self.append(Fact::Noted { at, contact, seat: by, text }, out);
             self.receipts.promise(*seq, Promise::Noted(contact));
         }
+        if !life.left.is_empty() {
+            let seq = self.append(Fact::Left { at: self.now, contact, ended: life.left.clone() }, out);
+            self.receipts.promise(seq, Promise::Left(contact));
+        }
         if let Some((incident, seat, seq)) = &mut life.joined {
             *seq = self.append(Fact::Joined { at: self.now, contact, incident: *incident, seat: *seat }, out);
             self.receipts.promise(*seq, Promise::Joined(contact));
@@ -339,7 +376,41 @@ impl Core {
         if let Some((test, trace)) = life.trace.take() {
             self.scene.leave(test, &trace);
         }
-        self.unlist_incident(self.incident_of(life), life.id);
+        let incident = self.incident_of(life);
+        self.unlist_left(life);
+        self.unlist_incident(incident, life.id);
+        if self.incidents.contains_key(&incident) {
+            self.leaving.push((incident, life.left.iter().copied().chain([life.id]).collect()));
+        }
+    }
+
+    fn note_left(&mut self, life: &mut Life, ended: Vec<ContactId>, out: &mut Outputs) {
+        let contact = life.id;
+        self.unlist_left(life);
+        let seq = self.record(life, Fact::Left { at: self.now, contact, ended }, out);
+        self.list_left(life);
+        self.receipts.promise(seq, Promise::Left(contact));
+    }
+
+    /// Lets those who have ended be found by the incident of the life that keeps them.
+    pub(super) fn list_left(&mut self, life: &Life) {
+        if !life.left.is_empty() && life.ended.is_none() {
+            self.incidents_left.entry(self.incident_of(life)).or_default().extend(&life.left);
+        }
+    }
+
+    fn unlist_left(&mut self, life: &Life) {
+        let incident = self.incident_of(life);
+        let Some(listed) = self.incidents_left.get_mut(&incident) else { return };
+        listed.retain(|id| !life.left.contains(id));
+        if listed.is_empty() {
+            self.incidents_left.remove(&incident);
+        }
+    }
+
+    /// The contacts of an incident that have ended.
+    pub(super) fn ended_of(&self, incident: IncidentId) -> Vec<ContactId> {
+        self.incidents_left.get(&incident).into_iter().flatten().copied().take(JOINED_MAX).collect()
     }
 
     fn unlist_incident(&mut self, incident: IncidentId, contact: ContactId) {

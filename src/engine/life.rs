@@ -59,6 +59,8 @@ pub(super) struct Life {
     pub readers: Vec<(Seat, Duty)>,
     /// The incident it was joined to, and the fact of that; its own while `None`.
     pub joined: Option<(IncidentId, Option<Seat>, u64)>,
+    /// Contacts of its incident that have ended; kept with one of those that live.
+    pub left: Vec<ContactId>,
     /// The caller speaks to this room.
     pub answered: Option<RoomIndex>,
     /// The decision in force is not the one it arrived with.
@@ -168,6 +170,7 @@ impl Life {
             repeat: None,
             notes: Vec::new(),
             joined: None,
+            left: Vec::new(),
             answered: None,
             redecided: false,
             taken: false,
@@ -299,6 +302,7 @@ impl Life {
                 self.conversation.add(seq, Said { number: *number, at: *at, by: *seat, text: text.clone(), delivery });
             }
             Fact::Delivered { number, delivered, .. } => self.conversation.delivered(*number, *delivered),
+            Fact::Left { ended, .. } => self.left.clone_from(ended),
             Fact::Read { by, duty, .. } => self.was_read(*by, *duty),
             Fact::Dispatched { offer, seat, .. } => {
                 let seat = floor.seat_index(*seat, self.test);

@@ -476,6 +476,8 @@ pub struct ContactView {
     pub notes: Vec<Note>,
     /// Who writes, and what was written back.
     pub said: Vec<Said>,
+    /// Contacts of its incident that have ended and are kept with it.
+    pub left: Vec<ContactId>,
     /// Who saw it without holding a share.
     pub readers: Vec<(Seat, Duty)>,
     pub offers: Vec<OfferView>,
@@ -520,6 +522,10 @@ struct Core {
     scene: Scene,
     /// Live contacts of incidents that somebody joined others to.
     incidents: BTreeMap<IncidentId, BTreeSet<ContactId>>,
+    /// Contacts of those incidents that have ended: what their lives keep, by incident.
+    incidents_left: BTreeMap<IncidentId, BTreeSet<ContactId>>,
+    /// Ended just now while others of their incident live: who is to keep them is chosen before the input is done.
+    leaving: Vec<(IncidentId, Vec<ContactId>)>,
     /// Declared events that are not over.
     events: BTreeMap<EventId, EventLive>,
     /// Until then seats have time to come back after a restart.
@@ -554,6 +560,8 @@ impl Engine {
             lines: BTreeSet::new(),
             scene: Scene::default(),
             incidents: BTreeMap::new(),
+            incidents_left: BTreeMap::new(),
+            leaving: Vec::new(),
             events: BTreeMap::new(),
             recovering_until: Timestamp::default(),
             undecided: BTreeSet::new(),
@@ -599,6 +607,7 @@ impl Engine {
             Input::AuditorOpened { session, name } => drop(self.core.admit(session, Session::Auditor { name, signed_in: false }, out)),
             Input::Read { contact, by, duty } => self.read_by(contact, by, duty, out),
         }
+        self.keep_those_who_left(out);
     }
 
     /// When [`Input::Tick`] is needed next; not in the future when there is work to do at once.
@@ -797,6 +806,7 @@ impl Core {
             answered: life.answered.as_ref().map(room),
             notes: life.notes.iter().map(|(_, note)| note.clone()).collect(),
             said: life.conversation.said().cloned().collect(),
+            left: life.left.clone(),
             readers: life.readers.clone(),
             offers: life.parts.iter().map(offer).collect(),
         }

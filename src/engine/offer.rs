@@ -353,6 +353,7 @@ impl Core {
             rings: true,
             interpreter: self.needs_interpreter(life, room),
             event: life.event,
+            ended: self.ended_of(self.incident_promised(life)),
         })
     }
 

@@ -47,12 +47,16 @@ impl Engine {
             Promise::Arrived(contact)
             | Promise::Ended(contact)
             | Promise::Joined(contact)
+            | Promise::Left(contact)
             | Promise::Noted(contact)
             | Promise::Said(contact) => *contact,
             Promise::Declared(event) => return self.keep_declared(receipt, seq, *event, out),
             Promise::EventOver(event, by) => return self.core.keep_event_over(receipt, *event, *by, out),
             Promise::Overflowed(whose) => return self.core.keep_overflowed(receipt, &whose.0, whose.1, out),
         };
+        if let Promise::Left(contact) = promise {
+            return self.tell_members_ended(receipt, contact, out);
+        }
         let Some(life) = self.lives.get_mut(&contact) else { return };
         match promise {
             Promise::Accepted(offer) => self.core.keep_accepted(receipt, seq, life, offer, out),
@@ -68,7 +72,7 @@ impl Engine {
             Promise::Noted(_) => self.core.keep_noted(receipt, seq, life, out),
             Promise::Said(_) => self.core.keep_said(receipt, seq, life, out),
             Promise::Taken(offer) => self.core.keep_taken(receipt, seq, life, offer, out),
-            Promise::Declared(_) | Promise::EventOver(..) | Promise::Overflowed(_) => {}
+            Promise::Declared(_) | Promise::EventOver(..) | Promise::Left(_) | Promise::Overflowed(_) => {}
         }
     }
 }

@@ -32,6 +32,7 @@ pub(super) enum Promise {
     Ended(ContactId),
     EventOver(EventId, Option<Seat>),
     Joined(ContactId),
+    Left(ContactId),
     Noted(ContactId),
     /// Arrival and end in one: the engine was full. Its life is not kept, so the promise carries its key.
     Overflowed(Box<(ContactKey, ContactId)>),

@@ -117,6 +117,7 @@ impl Core {
         self.list_line(life);
         self.list_callback(life);
         self.list_incident(life);
+        self.list_left(life);
         life.event = self.event_of(&life.contact, &life.decision, life.test);
         self.enter_scene(life, compare);
         for index in 0..life.parts.len() {

@@ -111,6 +111,7 @@ const fn kind_of(fact: &Fact) -> u8 {
         Fact::Dispatched { .. } => 20,
         Fact::Declared { .. } => 21,
         Fact::EventOver { .. } => 22,
+        Fact::Left { .. } => 23,
     }
 }
 

@@ -187,6 +187,7 @@ pub fn change_of(fact: &Fact) -> Option<ProjectionChange> {
         | Fact::EventOver { .. }
         | Fact::HungUp { .. }
         | Fact::Joined { .. }
+        | Fact::Left { .. }
         | Fact::Noted { .. }
         | Fact::Read { .. }
         | Fact::Repeated { .. }

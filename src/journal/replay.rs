@@ -153,6 +153,7 @@ impl Replay {
             | Fact::Dispatched { .. }
             | Fact::EventOver { .. }
             | Fact::Joined { .. }
+            | Fact::Left { .. }
             | Fact::Noted { .. }
             | Fact::HungUp { .. }
             | Fact::Read { .. }

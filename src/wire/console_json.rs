@@ -284,6 +284,9 @@ fn hears_json(hears: &ConsoleHears, tables: &Tables, now: Timestamp) -> Value {
         }
         ConsoleHears::Dispatched { offer, by } => by_json("dispatched", offer, by),
         ConsoleHears::Declared { event } => json!({ "t": "declared", "event": event_json(event) }),
+        ConsoleHears::MembersEnded { contact, ended } => {
+            json!({ "t": "members_ended", "contact": contact.to_string(), "ended": ended.iter().map(ToString::to_string).collect::<Vec<_>>() })
+        }
         ConsoleHears::EventOver { event, by } => {
             json!({ "t": "event_over", "event": event.to_string(), "by": by.as_ref().map(seat_json) })
         }
@@ -418,6 +421,7 @@ fn offer_json(offer: &Offer, tables: &Tables) -> Value {
         "decision": decision_json(decision),
         "notes": offer.notes.iter().map(note_json).collect::<Vec<_>>(),
         "shares": offer.shares.iter().map(share_json).collect::<Vec<_>>(),
+        "ended": offer.ended.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "joined": offer.joined.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "candidates": offer.candidates.iter().map(candidate_json).collect::<Vec<_>>(),
     })

@@ -614,6 +614,7 @@ layout_struct!(Offer {
     rings: bool,
     interpreter: bool,
     event: Opt<EventId>,
+    ended: List<ContactId, JOINED_MAX>,
 });
 layout_struct!(EventId { partition: u16, seq: u64 });
 layout_enum!(EventArea { 0 => Area(area: Name), 1 => Circle { center: Point, radius_cm: u32 } });
@@ -702,6 +703,7 @@ layout_enum!(ConsoleHears {
     22 => Dispatched { offer: OfferId, by: Seat },
     23 => Declared { event: Event },
     24 => EventOver { event: EventId, by: Opt<Seat> },
+    25 => MembersEnded { contact: ContactId, ended: List<ContactId, JOINED_MAX> },
 });
 layout_struct!(Hello { sessions_before: u32 });
 layout_struct!(Welcome { session: u64 });
@@ -743,6 +745,7 @@ layout_enum!(Fact {
     20 => Dispatched { at: Timestamp, offer: OfferId, seat: Seat },
     21 => Declared { at: Timestamp, event: Event },
     22 => EventOver { at: Timestamp, event: EventId, seat: Opt<Seat> },
+    23 => Left { at: Timestamp, contact: ContactId, ended: List<ContactId, JOINED_MAX> },
 });
 
 pub(super) fn fact_code(fact: &Fact) -> u8 {
@@ -770,6 +773,7 @@ pub(super) fn fact_code(fact: &Fact) -> u8 {
         Fact::Dispatched { .. } => 20,
         Fact::Declared { .. } => 21,
         Fact::EventOver { .. } => 22,
+        Fact::Left { .. } => 23,
     }
 }
 

@@ -225,6 +225,46 @@ fn an_incident_keeps_the_name_of_its_oldest_contact_and_a_split_gives_each_its_o
     assert_eq!(incidents(&stage), own);
 }
 
+fn ended(heard: &[ConsoleHears]) -> Option<(ContactId, Vec<ContactId>)> {
+    let of = |hears: &ConsoleHears| {
+        if let ConsoleHears::MembersEnded { contact, ended } = hears { Some((*contact, ended.clone())) } else { None }
+    };
+    heard.iter().filter_map(of).last()
+}
+
+#[test]
+fn a_contact_that_has_ended_is_still_named_in_its_incident_while_another_of_it_lives() {
+    let mut stage = stage();
+    let police = stage.console("DU-POL", "1");
+    let offers: Vec<OfferId> = ["a", "b", "c"].iter().map(|reference| stage.arrive(reference, "POL: DU-POL")[0]).collect();
+    let ids: Vec<ContactId> = offers.iter().map(|offer| offer.contact).collect();
+    for other in &ids[1..] {
+        stage.say(police, ConsoleSays::Join { contact: *other, with: ids[0] });
+    }
+    let done = |stage: &mut Stage, offer: OfferId| {
+        stage.heard(police);
+        stage.take(police, offer);
+        stage.accept(police, offer);
+        stage.close(police, offer);
+    };
+    done(&mut stage, offers[0]);
+    assert_eq!(ended(&stage.heard(police)), Some((ids[2], vec![ids[0]])), "each of the others hears it");
+    done(&mut stage, offers[1]);
+    assert_eq!(ended(&stage.heard(police)), Some((ids[2], vec![ids[0], ids[1]])), "who has ended before goes on with who lives");
+    let late = stage.console("DU-POL", "2");
+    let shown = stage.shown(late, offers[2]).unwrap();
+    assert_eq!((shown.ended.clone(), shown.joined.len()), (ids[..2].to_vec(), 0));
+    stage.crash(&usual_rooms());
+    let police = stage.console("DU-POL", "1");
+    assert_eq!(stage.shown(police, offers[2]).unwrap().ended, ids[..2]);
+    let fresh = stage.arrive("d", "POL: DU-POL")[0];
+    stage.say(police, ConsoleSays::Join { contact: fresh.contact, with: ids[2] });
+    stage.say(police, ConsoleSays::Split { contact: ids[2] });
+    let late = stage.console("DU-POL", "2");
+    let of = |offer| stage.shown(late, offer).unwrap().ended.clone();
+    assert_eq!((of(offers[2]), of(fresh)), (vec![], ids[..2].to_vec()), "who is split off leaves them to the others");
+}
+
 #[test]
 fn incidents_notes_and_services_survive_a_crash() {
     let mut stage = stage();

@@ -261,7 +261,8 @@ export class Desk {
   }
 
   joinedWith(shown: Shown): string[] {
-    return shown.offer.joined.filter((contact) => contact !== shown.offer.contact);
+    const { contact, joined, ended = [] } = shown.offer;
+    return joined.filter((other) => other !== contact && !ended.includes(other));
   }
 
   private mayJoin({ offer }: Shown): boolean {
@@ -397,6 +398,8 @@ export class Desk {
         return this.each(hears.contact, ({ offer }) => (offer.shares = hears.shares));
       case 'joined':
         return this.joined(hears.contact, hears.incident, hears.contacts);
+      case 'members_ended':
+        return this.each(hears.contact, ({ offer }) => (offer.ended = hears.ended));
       case 'split':
         return this.joined(hears.contact, hears.incident, [hears.contact]);
       case 'refused':

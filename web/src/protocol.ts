@@ -189,6 +189,8 @@ export interface Offer {
   decision: Decision;
   notes: Note[];
   joined: string[];
+  /** Contacts of the incident that have ended. */
+  ended?: string[];
   candidates: Candidate[];
   /** Every service's share of the contact. */
   shares?: Share[];
@@ -240,6 +242,7 @@ export type Hears = { seq: number } & (
   | { t: 'related'; contact: string; candidates: Candidate[] }
   | { t: 'shares'; contact: string; shares: Share[] }
   | { t: 'joined'; contact: string; incident: string; contacts: string[]; by: Seat | null }
+  | { t: 'members_ended'; contact: string; ended: string[] }
   | { t: 'split'; contact: string; incident: string; by: Seat | null }
   | { t: 'refused'; offer: string | null; why: Refusal }
 );

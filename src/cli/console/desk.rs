@@ -281,6 +281,11 @@ impl Desk {
                     change(shown, |offer| offer.shares.clone_from(&shares));
                 }
             }
+            ConsoleHears::MembersEnded { contact, ended } => {
+                for shown in self.offers.values_mut().filter(|shown| shown.offer.id.contact == contact) {
+                    change(shown, |offer| offer.ended.clone_from(&ended));
+                }
+            }
             ConsoleHears::Joined { contact, incident, contacts, .. } => {
                 for shown in self.offers.values_mut().filter(|shown| shown.offer.id.contact == contact) {
                     change(shown, |offer| {

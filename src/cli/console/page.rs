@@ -405,11 +405,13 @@ fn alike(shown: &Shown) -> String {
 }
 
 fn joined(shown: &Shown) -> String {
-    match shown.offer.joined.len() {
-        0 => String::new(),
-        1 => format!("{}, with one other contact", shown.offer.incident),
-        others => format!("{}, with {others} other contacts", shown.offer.incident),
-    }
+    let contacts = |count: usize| if count == 1 { "one other contact".to_owned() } else { format!("{count} other contacts") };
+    // Its screen may not have heard yet that one of them has ended.
+    let open = shown.offer.joined.iter().filter(|id| !shown.offer.ended.contains(id)).count();
+    let mut parts = Vec::new();
+    parts.extend((open > 0).then(|| format!("with {}", contacts(open))));
+    parts.extend((!shown.offer.ended.is_empty()).then(|| format!("{} ended", shown.offer.ended.len())));
+    if parts.is_empty() { String::new() } else { format!("{}, {}", shown.offer.incident, parts.join(", ")) }
 }
 
 /// The same caller as another contact: which, and who knows it.

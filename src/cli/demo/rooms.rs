@@ -267,6 +267,7 @@ impl Person {
             | ConsoleHears::Dispatched { .. }
             | ConsoleHears::EventOver { .. }
             | ConsoleHears::Joined { .. }
+            | ConsoleHears::MembersEnded { .. }
             | ConsoleHears::Noted { .. }
             | ConsoleHears::Proposed { .. }
             | ConsoleHears::Refused { .. }

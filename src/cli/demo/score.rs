@@ -288,6 +288,7 @@ impl Score {
             | ConsoleHears::Dispatched { .. }
             | ConsoleHears::EventOver { .. }
             | ConsoleHears::Joined { .. }
+            | ConsoleHears::MembersEnded { .. }
             | ConsoleHears::Noted { .. }
             | ConsoleHears::Proposed { .. }
             | ConsoleHears::Refused { .. }

@@ -241,7 +241,9 @@ function neighbours({ tables }: Ground, { offer }: Shown): Line[] {
 }
 
 function joined(ground: Ground, shown: Shown): Line[] {
-  return ground.desk.joinedWith(shown).map((contact) => ({ text: contactWords(ground, contact) }));
+  const live = ground.desk.joinedWith(shown).map((contact) => ({ text: contactWords(ground, contact) }));
+  const ended = (shown.offer.ended ?? []).map((contact): Line => ({ text: list([shortId(contact), words().panel.ended]), look: 'dim' }));
+  return [...live, ...ended];
 }
 
 export function candidateLine(ground: Ground, candidate: Candidate): Line {

@@ -173,6 +173,7 @@ export const ar: Words = {
     noClaims: 'لم يُذكر أي مكان',
     noPlaces: 'كلام فقط: اسأل عن المكان.',
     here: 'في هذه الصفحة',
+    ended: 'انتهى',
     elsewhere: 'في صفحة غرفة أخرى',
     score: (percent) => `تشابه ${percent}٪`,
     apartInTime: (secs) => `يفصل بينهما ${secs}`,

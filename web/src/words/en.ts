@@ -175,6 +175,7 @@ export const en = {
     noClaims: 'no place was stated',
     noPlaces: 'Words only: ask where they are.',
     here: 'on this page',
+    ended: 'has ended',
     elsewhere: 'on another room’s page',
     score: (percent: string) => `${percent} % alike`,
     apartInTime: (secs: string) => `${secs} apart`,
