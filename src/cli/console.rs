@@ -40,8 +40,9 @@ const FRAME: Duration = Duration::from_millis(200);
   najda console invite DU-POL/1                      a link to the same seat in a browser
 
 Keys: arrows choose, t take, a accept (help is on its way), u units are on their way, w write to a caller who writes, b say what \
-came of calling a caller back who was gone, d decline with a reason, r release to the room, f hand over to another room, n note, 1 to 5 add a service, j join with a contact of the same event, \
-c close, ? all keys, q sign out. What stands in alarm, then what waits longest, is on top. \
+came of calling a caller back who was gone, d decline with a reason, r release to the room, f hand over to another room, n note, \
+1 to 5 add a service, j join with a contact of the same event, c close, e declare an event around it and E end one (with --supervisor), \
+? all keys, q sign out. What stands in alarm, then what waits longest, is on top. \
 An offer is yours only when the journal holds your take. When the line is lost the page stays, grey \
 and with its age, and the seat signs in again by itself; what you hold stays yours for ten seconds."
 )]
@@ -117,7 +118,8 @@ pub fn run(args: &ConsoleArgs) -> Result<ExitCode> {
     let link = LinkConfig::new(args.connect, args.server_name.as_str(), identity);
     let room = tables.dispatchers.find(dispatcher.as_str()).and_then(|index| tables.dispatchers.get(index));
     let languages = if args.language.is_empty() { room.map_or(Vec::new(), |room| room.languages.clone()) } else { args.language.clone() };
-    let desk = Desk::new(seat, tables);
+    let mut desk = Desk::new(seat, tables);
+    desk.supervises = args.supervisor;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().context("starting the runtime")?;
     runtime.block_on(answer(desk, link, &languages, args.connect))
 }
@@ -156,7 +158,7 @@ async fn answer(mut desk: Desk, link: LinkConfig, languages: &[[u8; 2]], addr: S
             }
             key = keys.recv() => {
                 let Some(key) = key else { break };
-                match desk.pressed(key) {
+                match desk.pressed(key, clock.now()) {
                     Ask::Nothing => {}
                     Ask::Leave => break,
                     Ask::Say(says) => client.say(says).await?,

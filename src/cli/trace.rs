@@ -40,7 +40,9 @@ use crate::wire::frame::decode_fact;
 Stages: arrived, decided (with the rules that decided), evidence, moved or proposed (evidence made another room responsible), asked, taken,
 accepted, dispatched, waiting, declined, answered, hung_up, called_back, repeated, noted, said, delivered, read, joined, left, closed,
 ended. Each has the time since the stage before it and
-since the arrival. That you asked is written into access.jsonl in the state folder. A number is found with or without + or 00; the newest contact is shown last. Ends with 1 when there is none.")]
+since the arrival. That you asked is written into access.jsonl in the state folder.
+
+A number is found with or without + or 00; the newest contact is shown last. Ends with 1 when there is none.")]
 #[group(id = "whose", required = true, multiple = true)]
 pub struct TraceArgs {
     /// The calling line.

@@ -285,7 +285,8 @@ fn hears_json(hears: &ConsoleHears, tables: &Tables, now: Timestamp) -> Value {
         ConsoleHears::Dispatched { offer, by } => by_json("dispatched", offer, by),
         ConsoleHears::Declared { event } => json!({ "t": "declared", "event": event_json(event) }),
         ConsoleHears::MembersEnded { contact, ended } => {
-            json!({ "t": "members_ended", "contact": contact.to_string(), "ended": ended.iter().map(ToString::to_string).collect::<Vec<_>>() })
+            let ended: Vec<String> = ended.iter().map(ToString::to_string).collect();
+            json!({ "t": "members_ended", "contact": contact.to_string(), "ended": ended })
         }
         ConsoleHears::EventOver { event, by } => {
             json!({ "t": "event_over", "event": event.to_string(), "by": by.as_ref().map(seat_json) })

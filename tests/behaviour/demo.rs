@@ -253,4 +253,6 @@ fn a_day_of_the_demo_ends_in_a_report_that_says_what_the_journal_says() {
     let page = report(&["--format", "html"]);
     assert!(page.contains("<svg") && !page.contains("http"), "the page asks nobody for anything");
     assert_eq!(count(&serde_json::from_str(&report(&["--format", "json", "--since", "2100-01-01"])).unwrap(), "contacts"), 0);
+    let log = std::fs::read_to_string(state.join("engine/access.jsonl")).unwrap();
+    assert_eq!(log.lines().filter(|line| line.contains(r#""command":"report""#)).count(), 5, "who read it is on record: {log}");
 }

@@ -104,6 +104,8 @@ async fn contacts_are_found_by_everything_they_are_known_by() {
         assert_eq!(rows.len(), found, "{filter:?}");
     }
     assert!(journal("query", &dir, &["--service", "plumber"]).is_err());
+    let log = std::fs::read_to_string(dir.join("access.jsonl")).unwrap();
+    assert!(log.lines().all(|line| line.contains(r#""command":"journal query""#)) && log.contains(r#""area":"TL-CAP""#), "{log}");
 }
 
 /// The same words as the command takes.

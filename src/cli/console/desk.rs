@@ -7,8 +7,9 @@ use crate::cli::screen::Key;
 use crate::deliver::{
     AlertWhy, CallbackOutcome, ConsoleHears, ConsoleSays, Delivery, Event, HangUp, Offer, OfferId, Role, Said, Seat, WaitingWhy,
 };
-use crate::event::EventId;
-use crate::limits::{COMMAND_REASON_BYTES_MAX, NOTE_BYTES_MAX, SAID_BYTES_MAX, SAID_SHOWN_MAX};
+use crate::event::{EventArea, EventId, EventTerms};
+use crate::geo::point::Point;
+use crate::limits::{COMMAND_REASON_BYTES_MAX, EVENT_WORDS_BYTES_MAX, NOTE_BYTES_MAX, SAID_BYTES_MAX, SAID_SHOWN_MAX};
 use crate::service::Service;
 use crate::tables::snapshot::Tables;
 use crate::units::{ContactId, DispatcherId, Name, TablesVersion, Timestamp};
@@ -68,6 +69,8 @@ pub enum Typing {
     /// A room, and after it the reason.
     HandOver,
     Note,
+    /// Minutes, kilometres around the contact, and what is happening.
+    Event,
     /// A line to a caller who writes.
     Say,
 }
@@ -110,6 +113,8 @@ pub struct Desk {
     pub typing: Option<(OfferId, Typing, String)>,
     /// What came of calling back is asked for.
     pub outcome: Option<OfferId>,
+    /// The person may declare events.
+    pub supervises: bool,
     /// The page of keys is open.
     pub help: bool,
     pub note: String,
@@ -140,6 +145,7 @@ impl Desk {
             chosen: None,
             typing: None,
             outcome: None,
+            supervises: false,
             help: false,
             note: String::new(),
         }
@@ -363,17 +369,20 @@ impl Desk {
 
     // --- what the person does ---
 
-    pub fn pressed(&mut self, key: Key) -> Ask {
+    pub fn pressed(&mut self, key: Key, now: Timestamp) -> Ask {
         if std::mem::take(&mut self.help) {
             return Ask::Nothing;
         }
         if let Some((offer, what, text)) = self.typing.take() {
-            return self.typed(offer, what, text, key);
+            return self.typed(offer, what, text, key, now);
         }
         if let Some(offer) = self.outcome.take() {
             return self.outcome_chosen(offer, key);
         }
         self.note.clear();
+        if let (Key::Char('E'), true, Some(event)) = (&key, self.supervises, self.events.keys().next().copied()) {
+            return Ask::Say(ConsoleSays::EndEvent { event });
+        }
         match key {
             Key::Quit | Key::Char('q') => return Ask::Leave,
             Key::Down => return self.step(1),
@@ -415,6 +424,8 @@ impl Desk {
             'w' if !writes => return self.say_why_not(NO_TEXT),
             'w' if mine => return self.begin(id, Typing::Say),
             'f' if mine => return self.begin(id, Typing::HandOver),
+            'e' | 'E' if !self.supervises => return self.say_why_not("only who supervises declares events: --supervisor"),
+            'e' => return self.begin(id, Typing::Event),
             'n' => return self.begin(id, Typing::Note),
             'j' => return self.join(id),
             'x' => return Ask::Say(ConsoleSays::Split { contact: id.contact }),
@@ -469,15 +480,16 @@ impl Desk {
         }
     }
 
-    fn typed(&mut self, offer: OfferId, what: Typing, mut text: String, key: Key) -> Ask {
+    fn typed(&mut self, offer: OfferId, what: Typing, mut text: String, key: Key, now: Timestamp) -> Ask {
         let bytes_max = match what {
             Typing::Note => NOTE_BYTES_MAX,
             Typing::Say => SAID_BYTES_MAX,
+            Typing::Event => EVENT_WORDS_BYTES_MAX,
             Typing::Decline | Typing::HandOver => COMMAND_REASON_BYTES_MAX,
         };
         match key {
             Key::Escape | Key::Quit => return Ask::Nothing,
-            Key::Enter => match self.said(offer, what, text.trim()) {
+            Key::Enter => match self.said(offer, what, text.trim(), now) {
                 Ok(says) => return Ask::Say(says),
                 Err(why) => self.note = why,
             },
@@ -491,12 +503,19 @@ impl Desk {
         Ask::Nothing
     }
 
-    fn said(&mut self, offer: OfferId, what: Typing, text: &str) -> Result<ConsoleSays, String> {
+    fn said(&mut self, offer: OfferId, what: Typing, text: &str, now: Timestamp) -> Result<ConsoleSays, String> {
         match what {
             Typing::Decline if text.is_empty() => Err("a decline needs a reason; Esc leaves it".into()),
             Typing::Decline => {
                 self.with(offer, |shown| shown.asked = Some("declining"));
                 Ok(ConsoleSays::Decline { offer, reason: text.into() })
+            }
+            Typing::Event => {
+                let place = self.offers.get(&offer).and_then(|shown| super::page::point_of(&shown.offer.contact));
+                let (center, ..) = place.ok_or("this contact has no place; choose another; Esc leaves it")?;
+                let terms =
+                    event_terms(text, center, now).ok_or("minutes, kilometres and words, as: 60 2 pile-up in fog; Esc leaves it")?;
+                Ok(ConsoleSays::Declare { terms })
             }
             Typing::Note if text.is_empty() => Err("a note needs words; Esc leaves it".into()),
             Typing::Say if text.is_empty() => Err("nothing was written; Esc leaves it".into()),
@@ -515,6 +534,20 @@ impl Desk {
             }
         }
     }
+}
+
+/// `60 2.5 pile-up in fog`: for how many minutes, within how many kilometres of the contact, and what is happening. Words with Arabic
+/// letters are told as Arabic.
+fn event_terms(text: &str, center: Point, now: Timestamp) -> Option<EventTerms> {
+    let (minutes, rest) = text.split_once(char::is_whitespace)?;
+    let (km, words) = rest.trim_start().split_once(char::is_whitespace)?;
+    let minutes = minutes.parse::<u64>().ok().filter(|minutes| (1..=1_440).contains(minutes))?;
+    let km = km.parse::<f64>().ok().filter(|km| (0.1..=100.0).contains(km))?;
+    let words: Box<str> = Some(words.trim()).filter(|words| !words.is_empty())?.into();
+    let is_arabic = words.chars().any(|letter| ('\u{600}'..='\u{6ff}').contains(&letter));
+    let (words_en, words_ar) = if is_arabic { (Box::default(), words) } else { (words, Box::default()) };
+    let (area, until) = (EventArea::Circle { center, radius_cm: (km * 100_000.0) as u32 }, now.plus_micros(minutes * 60_000_000));
+    Some(EventTerms { area, words_en, words_ar, types: Vec::new(), until })
 }
 
 fn change(shown: &mut Shown, change: impl FnOnce(&mut Offer)) {
@@ -568,6 +601,10 @@ mod tests {
         ))
     }
 
+    fn press(desk: &mut Desk, key: Key) -> Ask {
+        desk.pressed(key, Timestamp::from_secs(1_000))
+    }
+
     fn hear(desk: &mut Desk, hears: ConsoleHears) -> Follow {
         desk.heard(hears, Timestamp::default())
     }
@@ -601,13 +638,13 @@ mod tests {
         let mut desk = desk();
         hear(&mut desk, ConsoleHears::Offer(offer(1, 1)));
         let id = offer(1, 1).id;
-        assert_eq!(desk.pressed(Key::Char('t')), Ask::Say(ConsoleSays::Take { offer: id }));
-        assert_eq!(desk.pressed(Key::Char('a')), Ask::Nothing);
+        assert_eq!(press(&mut desk, Key::Char('t')), Ask::Say(ConsoleSays::Take { offer: id }));
+        assert_eq!(press(&mut desk, Key::Char('a')), Ask::Nothing);
         hear(&mut desk, ConsoleHears::Taken { offer: id, by: seat() });
-        assert_eq!(desk.pressed(Key::Char('a')), Ask::Say(ConsoleSays::Accept { offer: id }));
-        assert_eq!(desk.pressed(Key::Char('c')), Ask::Nothing, "not before it is accepted");
+        assert_eq!(press(&mut desk, Key::Char('a')), Ask::Say(ConsoleSays::Accept { offer: id }));
+        assert_eq!(press(&mut desk, Key::Char('c')), Ask::Nothing, "not before it is accepted");
         hear(&mut desk, ConsoleHears::Accepted { offer: id, by: seat() });
-        assert!(matches!(desk.pressed(Key::Char('c')), Ask::Say(ConsoleSays::Close { .. })));
+        assert!(matches!(press(&mut desk, Key::Char('c')), Ask::Say(ConsoleSays::Close { .. })));
         hear(&mut desk, ConsoleHears::Closed { offer: id, by: seat() });
         assert!(desk.list().is_empty());
     }
@@ -616,14 +653,14 @@ mod tests {
     fn a_decline_needs_a_reason_and_keys_are_text_while_it_is_typed() {
         let mut desk = desk();
         hear(&mut desk, ConsoleHears::Offer(offer(1, 1)));
-        desk.pressed(Key::Char('d'));
-        assert_eq!(desk.pressed(Key::Enter), Ask::Nothing);
+        press(&mut desk, Key::Char('d'));
+        assert_eq!(press(&mut desk, Key::Enter), Ask::Nothing);
         for c in "q busy".chars() {
-            assert_eq!(desk.pressed(Key::Char(c)), Ask::Nothing);
+            assert_eq!(press(&mut desk, Key::Char(c)), Ask::Nothing);
         }
-        let said = desk.pressed(Key::Enter);
+        let said = press(&mut desk, Key::Enter);
         assert_eq!(said, Ask::Say(ConsoleSays::Decline { offer: offer(1, 1).id, reason: "q busy".into() }));
-        assert_eq!(desk.pressed(Key::Char('q')), Ask::Leave);
+        assert_eq!(press(&mut desk, Key::Char('q')), Ask::Leave);
     }
 
     fn with(id: u128, received: u64, change: impl FnOnce(&mut Offer)) -> ConsoleHears {
@@ -655,17 +692,17 @@ mod tests {
         let mut desk = desk();
         hear(&mut desk, ConsoleHears::Offer(offer(1, 1)));
         let id = offer(1, 1).id;
-        assert_eq!(desk.pressed(Key::Char('f')), Ask::Nothing, "not before it is taken");
+        assert_eq!(press(&mut desk, Key::Char('f')), Ask::Nothing, "not before it is taken");
         hear(&mut desk, ConsoleHears::Taken { offer: id, by: seat() });
         let type_in = |desk: &mut Desk, first: char, text: &str| {
-            desk.pressed(Key::Char(first));
-            text.chars().for_each(|c| drop(desk.pressed(Key::Char(c))));
-            desk.pressed(Key::Enter)
+            press(desk, Key::Char(first));
+            text.chars().for_each(|c| drop(press(desk, Key::Char(c))));
+            press(desk, Key::Enter)
         };
         assert_eq!(type_in(&mut desk, 'f', "nowhere it burns"), Ask::Nothing);
-        desk.pressed(Key::Escape);
+        press(&mut desk, Key::Escape);
         assert_eq!(type_in(&mut desk, 'f', "sh-pol"), Ask::Nothing, "a reason is needed");
-        desk.pressed(Key::Escape);
+        press(&mut desk, Key::Escape);
         let hand = ConsoleSays::Transfer { offer: id, to: name("SH-POL"), reason: "across the road".into() };
         assert_eq!(type_in(&mut desk, 'f', "sh-pol across the road"), Ask::Say(hand));
         let note = ConsoleSays::Note { contact: id.contact, text: "two cars".into() };
@@ -677,9 +714,9 @@ mod tests {
         let mut desk = desk();
         let contact = ContactId(1);
         hear(&mut desk, ConsoleHears::Offer(offer(1, 1)));
-        assert_eq!(desk.pressed(Key::Char('3')), Ask::Say(ConsoleSays::AddService { contact, service: Service::CivilDefence }));
-        assert_eq!(desk.pressed(Key::Char('9')), Ask::Nothing);
-        assert_eq!(desk.pressed(Key::Char('j')), Ask::Nothing, "nothing is proposed");
+        assert_eq!(press(&mut desk, Key::Char('3')), Ask::Say(ConsoleSays::AddService { contact, service: Service::CivilDefence }));
+        assert_eq!(press(&mut desk, Key::Char('9')), Ask::Nothing);
+        assert_eq!(press(&mut desk, Key::Char('j')), Ask::Nothing, "nothing is proposed");
         let incident = IncidentId::begun_by(0, 7);
         let candidates = vec![Candidate {
             contact: ContactId(7),
@@ -690,11 +727,11 @@ mod tests {
             apart_secs: 1,
         }];
         hear(&mut desk, ConsoleHears::Related { contact, candidates });
-        assert_eq!(desk.pressed(Key::Char('j')), Ask::Say(ConsoleSays::Join { contact, with: ContactId(7) }));
+        assert_eq!(press(&mut desk, Key::Char('j')), Ask::Say(ConsoleSays::Join { contact, with: ContactId(7) }));
         hear(&mut desk, ConsoleHears::Joined { contact, incident, contacts: vec![ContactId(7), contact], by: None });
         let shown = desk.chosen().unwrap();
         assert_eq!((shown.offer.joined.as_slice(), shown.offer.candidates.len()), ([ContactId(7)].as_slice(), 0));
-        assert_eq!(desk.pressed(Key::Char('x')), Ask::Say(ConsoleSays::Split { contact }));
+        assert_eq!(press(&mut desk, Key::Char('x')), Ask::Say(ConsoleSays::Split { contact }));
     }
 
     #[test]
@@ -702,16 +739,16 @@ mod tests {
         let mut desk = desk();
         let id = offer(1, 1).id;
         hear(&mut desk, with(1, 1, |offer| offer.callback = gone(2)));
-        assert_eq!(desk.pressed(Key::Char('b')), Ask::Nothing, "not before it is taken");
-        assert_eq!(desk.pressed(Key::Char('t')), Ask::Say(ConsoleSays::Take { offer: id }));
+        assert_eq!(press(&mut desk, Key::Char('b')), Ask::Nothing, "not before it is taken");
+        assert_eq!(press(&mut desk, Key::Char('t')), Ask::Say(ConsoleSays::Take { offer: id }));
         hear(&mut desk, ConsoleHears::Taken { offer: id, by: seat() });
-        assert_eq!(desk.pressed(Key::Char('b')), Ask::Nothing);
-        assert_eq!(desk.pressed(Key::Char('9')), Ask::Nothing, "no such outcome");
-        desk.pressed(Key::Char('b'));
+        assert_eq!(press(&mut desk, Key::Char('b')), Ask::Nothing);
+        assert_eq!(press(&mut desk, Key::Char('9')), Ask::Nothing, "no such outcome");
+        press(&mut desk, Key::Char('b'));
         let says = ConsoleSays::CalledBack { offer: id, outcome: CallbackOutcome::NoAnswer, reason: Box::default() };
-        assert_eq!(desk.pressed(Key::Char('3')), Ask::Say(says));
+        assert_eq!(press(&mut desk, Key::Char('3')), Ask::Say(says));
         hear(&mut desk, ConsoleHears::CalledBack { offer: id, by: seat(), outcome: CallbackOutcome::NoAnswer });
-        assert_eq!(desk.pressed(Key::Char('b')), Ask::Nothing, "it was done");
+        assert_eq!(press(&mut desk, Key::Char('b')), Ask::Nothing, "it was done");
     }
 
     #[test]
@@ -724,13 +761,85 @@ mod tests {
         assert!(hear(&mut desk, with(2, 1, |offer| offer.repeat = Some(again(seat())))).rings);
     }
 
+    fn typed(desk: &mut Desk, text: &str) -> Ask {
+        text.chars().for_each(|c| drop(press(desk, Key::Char(c))));
+        press(desk, Key::Enter)
+    }
+
+    #[test]
+    fn a_caller_who_writes_is_answered_in_writing_and_what_they_write_rings() {
+        let mut desk = desk();
+        let contact = ContactId(1);
+        hear(&mut desk, with(1, 1, |_| {}));
+        press(&mut desk, Key::Char('t'));
+        hear(&mut desk, ConsoleHears::Taken { offer: offer(1, 1).id, by: seat() });
+        assert_eq!(press(&mut desk, Key::Char('w')), Ask::Nothing, "a voice call is not written to");
+        assert!(desk.typing.is_none() && desk.note == NO_TEXT);
+        let mut text = Offer::clone(&offer(1, 1));
+        Arc::make_mut(&mut text.contact).door = Door::Sms;
+        text.held_by = Some(seat());
+        hear(&mut desk, ConsoleHears::Offer(Arc::new(text)));
+        let line = |number, by| Said { number, at: Timestamp::from_secs(2), by, text: "x".into(), delivery: Delivery::Pending };
+        assert!(hear(&mut desk, ConsoleHears::Said { contact, said: line(1, None) }).rings);
+        press(&mut desk, Key::Char('w'));
+        assert_eq!(typed(&mut desk, "where are you?"), Ask::Say(ConsoleSays::Say { contact, text: "where are you?".into() }));
+        assert!(!hear(&mut desk, ConsoleHears::Said { contact, said: line(2, Some(seat())) }).rings);
+        hear(&mut desk, ConsoleHears::Delivered { contact, number: 2, delivered: true });
+        let lines: Vec<_> = desk.conversation(contact).iter().map(|said| said.delivery).collect();
+        assert_eq!(lines, [Delivery::Pending, Delivery::Delivered]);
+    }
+
+    #[test]
+    fn units_are_on_their_way_only_after_help_was_accepted() {
+        let mut desk = desk();
+        hear(&mut desk, with(1, 1, |offer| offer.held_by = Some(seat())));
+        assert_eq!(press(&mut desk, Key::Char('u')), Ask::Nothing);
+        hear(&mut desk, ConsoleHears::Accepted { offer: offer(1, 1).id, by: seat() });
+        assert_eq!(press(&mut desk, Key::Char('u')), Ask::Say(ConsoleSays::Dispatched { offer: offer(1, 1).id }));
+    }
+
+    #[test]
+    fn looking_at_what_another_holds_is_said_once() {
+        let mut desk = desk();
+        let other = Seat { dispatcher: name("DU-POL"), seat: name("2") };
+        hear(&mut desk, with(1, 1, |offer| offer.held_by = Some(seat())));
+        hear(&mut desk, with(2, 2, |offer| offer.held_by = Some(other)));
+        assert_eq!(press(&mut desk, Key::Down), Ask::Say(ConsoleSays::Read { contact: ContactId(2) }));
+        assert_eq!((press(&mut desk, Key::Up), press(&mut desk, Key::Down)), (Ask::Nothing, Ask::Nothing));
+    }
+
+    #[test]
+    fn an_event_is_declared_around_the_chosen_contact_by_who_supervises() {
+        use crate::contact::{ClaimSource, LocationClaim, Place, Whose};
+        let mut desk = desk();
+        let center = Point::from_degrees(25.1, 55.2).unwrap();
+        let mut here = Offer::clone(&offer(1, 1));
+        let place = Place::point(center);
+        let claim = LocationClaim { whose: Whose::Caller, place, source: ClaimSource::DeviceFix, age_secs: 0, confidence: Ppm::ONE };
+        Arc::make_mut(&mut here.contact).claims.push(claim);
+        hear(&mut desk, ConsoleHears::Offer(Arc::new(here)));
+        assert_eq!(press(&mut desk, Key::Char('e')), Ask::Nothing);
+        assert!(desk.typing.is_none(), "a dispatcher declares nothing");
+        desk.supervises = true;
+        press(&mut desk, Key::Char('e'));
+        assert_eq!(typed(&mut desk, "fog"), Ask::Nothing, "{}", desk.note);
+        press(&mut desk, Key::Escape);
+        press(&mut desk, Key::Char('e'));
+        let Ask::Say(ConsoleSays::Declare { terms }) = typed(&mut desk, "30 2 pile-up in fog") else { panic!("{}", desk.note) };
+        assert_eq!(terms.area, EventArea::Circle { center, radius_cm: 200_000 });
+        assert_eq!((&*terms.words_en, terms.until), ("pile-up in fog", Timestamp::from_secs(1_000 + 30 * 60)));
+        let id = EventId { partition: 0, seq: 4 };
+        hear(&mut desk, ConsoleHears::Declared { event: Event { id, at: Timestamp::from_secs(1_000), by: seat(), terms } });
+        assert_eq!(press(&mut desk, Key::Char('E')), Ask::Say(ConsoleSays::EndEvent { event: id }));
+    }
+
     #[test]
     fn a_question_mark_opens_the_page_of_keys_and_any_key_leaves_it_without_doing_anything() {
         let mut desk = desk();
         hear(&mut desk, with(1, 1, |_| {}));
-        desk.pressed(Key::Char('?'));
+        press(&mut desk, Key::Char('?'));
         assert!(desk.help);
-        assert_eq!(desk.pressed(Key::Char('t')), Ask::Nothing);
+        assert_eq!(press(&mut desk, Key::Char('t')), Ask::Nothing);
         assert!(!desk.help);
     }
 
@@ -748,9 +857,9 @@ mod tests {
         for id in 1..=3 {
             hear(&mut desk, ConsoleHears::Offer(offer(id, id as u64)));
         }
-        desk.pressed(Key::Down);
+        press(&mut desk, Key::Down);
         assert_eq!(desk.chosen().unwrap().offer.id.contact.0, 2);
-        desk.pressed(Key::Char('t'));
+        press(&mut desk, Key::Char('t'));
         hear(&mut desk, ConsoleHears::Taken { offer: offer(2, 2).id, by: seat() });
         assert_eq!(desk.chosen().unwrap().offer.id.contact.0, 2);
     }

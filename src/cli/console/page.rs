@@ -260,7 +260,7 @@ fn area_name(tables: &Tables, decision: &DecisionRecord) -> String {
     name.map_or_else(|| area.to_string(), |area| area.name_en.to_string())
 }
 
-fn point_of(contact: &Contact) -> Option<(Point, u32, u32)> {
+pub fn point_of(contact: &Contact) -> Option<(Point, u32, u32)> {
     let best = contact.claims.iter().filter(|claim| matches!(claim.place, Place::Shape(_))).min_by_key(|claim| claim.source)?;
     match &best.place {
         Place::Shape(shape) => Some((shape.representative(), shape.reach_cm(), best.age_secs)),
@@ -468,6 +468,7 @@ fn keys(desk: &Desk, width: usize) -> Line {
                 Typing::HandOver => "To which room, and why? ",
                 Typing::Note => "Note: ",
                 Typing::Say => "To the caller: ",
+                Typing::Event => "Minutes, kilometres, what happens: ",
             };
             let typed = Line::text(Look::Bold, question).words(Look::Plain, text, width.saturating_sub(30));
             typed.with(Look::Reverse, " ").with(Look::Dim, "  Enter sends, Esc leaves it")
@@ -481,7 +482,7 @@ fn keys(desk: &Desk, width: usize) -> Line {
 }
 
 /// Every key, and what the words on the page mean.
-const KEYS: [(&str, &str); 20] = [
+const KEYS: [(&str, &str); 21] = [
     ("up, down", "choose a contact; what stands in alarm and what waits longest is on top"),
     ("t", "take it: it is yours when the journal holds your take"),
     ("a", "accept: help is on its way from your room"),
@@ -496,6 +497,7 @@ const KEYS: [(&str, &str); 20] = [
     ("1 to 5", "add police, ambulance, civil defence, coast guard, search and rescue"),
     ("j", "join it with the contact that is proposed as the same event; nothing leaves a screen"),
     ("x", "split it from its incident again"),
+    ("e, E", "declare an event around this contact; end one, if you supervise"),
     ("q", "sign out; what you hold goes to the others at once"),
     ("?", "this page; any key leaves it"),
     ("ALARM", "everybody was asked and nobody has taken it"),

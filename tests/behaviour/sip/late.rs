@@ -104,6 +104,8 @@ async fn what_became_of_a_call_is_told_in_stages_with_the_time_between_them() {
     until("the rows show it", || trace(&telephony, &["--call-id", "a@gw", "--json"]).1.contains("\"ended\":\"closed\"")).await;
 
     let told: Value = serde_json::from_str(&trace(&telephony, &["--caller", "0099955500001", "--json"]).1).unwrap();
+    let log = std::fs::read_to_string(telephony.running.state().join("access.jsonl")).unwrap();
+    assert!(log.lines().last().unwrap().contains("0099955500001"), "who asked for it is on record: {log}");
     let stages = told["stages"].as_array().unwrap();
     let words: Vec<&str> = stages.iter().map(|stage| stage["stage"].as_str().unwrap()).collect();
     assert_eq!(words, ["arrived", "decided", "taken", "evidence", "proposed", "accepted", "closed", "ended"]);
