@@ -229,7 +229,7 @@ fn ended(heard: &[ConsoleHears]) -> Option<(ContactId, Vec<ContactId>)> {
     let of = |hears: &ConsoleHears| {
         if let ConsoleHears::MembersEnded { contact, ended } = hears { Some((*contact, ended.clone())) } else { None }
     };
-    heard.iter().filter_map(of).last()
+    heard.iter().filter_map(of).next_back()
 }
 
 #[test]

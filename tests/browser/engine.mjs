@@ -56,8 +56,8 @@ export class Engine {
   }
 
   /** The path of a link that signs a browser in at this seat. */
-  async invite(seat) {
-    const { stdout } = await run(NAJDA, ['console', 'invite', seat, '--state', this.state, '--url', this.url]);
+  async invite(seat, role = 'dispatcher') {
+    const { stdout } = await run(NAJDA, ['console', 'invite', seat, '--role', role, '--state', this.state, '--url', this.url]);
     const link = stdout.split('\n').find((line) => line.includes('#invite='));
     return link.trim().slice(this.url.length);
   }
@@ -70,6 +70,16 @@ export class Engine {
   async send(fields) {
     const given = Object.entries(fields).flatMap(([name, value]) => [`--${name}`, String(value)]);
     await run(NAJDA, ['send', '--connect', this.quic, '--certs', this.certs, ...given]);
+  }
+
+  /** As `send`, by a gateway that stays until the contact has ended and brings every line to its caller. */
+  stay(t, fields) {
+    const given = Object.entries(fields).flatMap(([name, value]) => [`--${name}`, String(value)]);
+    const gateway = spawn(NAJDA, ['send', '--connect', this.quic, '--certs', this.certs, '--wait', 'ended', '--patience', '60', '--jsonl', ...given], { stdio: ['ignore', 'pipe', 'inherit'] });
+    t.after(() => gateway.kill());
+    const heard = { text: '' };
+    gateway.stdout.on('data', (data) => (heard.text += data));
+    return heard;
   }
 
   async kill() {

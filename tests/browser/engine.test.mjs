@@ -9,7 +9,7 @@ if (!existsSync(NAJDA)) throw new Error(`${NAJDA} is not there: build it with ca
 
 /** The page at a seat, signed in by a link. With PAGE=dist the page is the one in web/dist, whatever the binary holds. */
 async function sit(t, engine, seat, options = {}) {
-  const page = await open(t, engine.url, { path: await engine.invite(seat), fresh: process.env.PAGE === 'dist', ...options });
+  const page = await open(t, engine.url, { path: await engine.invite(seat, options.role), fresh: process.env.PAGE === 'dist', ...options });
   await until(page, () => document.querySelector('.seat-page')?.getAttribute('aria-busy') === 'false');
   return page;
 }
@@ -96,6 +96,42 @@ test('two services and a neighbour: take, accept, add a service, note, join, spl
   }
   for (const page of [police, neighbour, fire, ambulance]) await gone(page, words);
   await accessible(police, 'the desk of the engine');
+});
+
+test('a caller who writes is answered and reads it, an auditor sees it, and a supervisor declares an event around it', async (t) => {
+  const engine = await Engine.start(t);
+  const police = await sit(t, engine, 'DU-POL/1', { lang: 'ar' });
+  const chief = await sit(t, engine, 'SH-POL/chief', { role: 'supervisor' });
+  const auditor = await sit(t, engine, 'huda', { role: 'auditor' });
+  const gateway = engine.stay(t, { id: 'text-1', door: 'sms', line: '+971500000301', lat: 25.2, lon: 55.3, text: 'a thief is in my house I hide in the bathroom', lang: 'en' });
+  const words = 'in the bathroom';
+  await inGroup(police, words, 'waiting');
+  await inGroup(auditor, words, 'waiting');
+  await auditor.keyboard.press('t');
+  await until(auditor, () => document.querySelector('.status').textContent.includes('an auditor sees everything'));
+  await police.keyboard.press('t');
+  await inGroup(police, words, 'mine');
+  await police.keyboard.press('w');
+  await police.keyboard.type('Which floor?');
+  await police.keyboard.press('Enter');
+  await police.locator('.log .ours.delivered').getByText('Which floor?').waitFor();
+  await auditor.locator('.log .ours').getByText('Which floor?').waitFor();
+  must(gateway.text.includes('"text":"Which floor?"'), gateway.text);
+  await police.keyboard.press('Escape');
+  await chief.keyboard.press('e');
+  await chief.fill('#event-en', 'Robberies in Deira');
+  await chief.selectOption('#event-where', 'AE-DU');
+  await chief.locator('#event-en').press('Enter');
+  for (const page of [police, chief, auditor]) await page.locator('.banner.event').getByText('Robberies in Deira').waitFor();
+  await row(police, words).locator('.badge.event').waitFor();
+  await accessible(police, 'a conversation of the engine');
+  await picture(police, 'engine-conversation-ar');
+  await police.keyboard.press('a');
+  await until(police, () => document.querySelector('.act.dispatched')?.getAttribute('aria-disabled') === null);
+  await police.keyboard.press('u');
+  await until(police, () => document.querySelector('.row.mine .state')?.textContent === 'الوحدات في الطريق');
+  await engine.revoke('huda');
+  await auditor.getByText('Your session has ended').waitFor();
 });
 
 test('two seats of one room: one takes, the other sees whose it is; a seat that vanishes is taken over by one key', async (t) => {
