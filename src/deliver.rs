@@ -10,6 +10,7 @@ pub use crate::decision::DispatcherState;
 use crate::decision::DecisionRecord;
 use crate::event::{EventId, EventTerms};
 use crate::incident::{Candidate, IncidentId};
+use crate::inform::Told;
 use crate::service::Service;
 use crate::units::{ContactId, DispatcherId, Name, TablesVersion, Timestamp};
 
@@ -133,6 +134,8 @@ pub enum ConsoleSays {
     Declare { terms: EventTerms },
     /// It is over. Said by anybody who supervises.
     EndEvent { event: EventId },
+    /// The caller may be told that the contact was heard. Said by the holder of the share that leads.
+    Inform { offer: OfferId },
 }
 
 /// What a console hears. Every message of a session carries a rising sequence number on the wire.
@@ -261,6 +264,11 @@ pub enum ConsoleHears {
     MembersEnded {
         contact: ContactId,
         ended: Vec<ContactId>,
+    },
+    /// A message to the caller was released; the journal holds it.
+    Informed {
+        contact: ContactId,
+        by: Seat,
     },
 }
 
@@ -406,6 +414,8 @@ pub struct Offer {
     pub rings: bool,
     /// Nobody who is signed in here speaks the caller's language.
     pub interpreter: bool,
+    /// The caller can be sent a message, and has not been sent one.
+    pub may_inform: bool,
     /// The declared event it belongs to.
     pub event: Option<EventId>,
     /// Contacts of the incident that have ended.
@@ -436,6 +446,7 @@ impl Offer {
             dispatched: false,
             rings: true,
             interpreter: false,
+            may_inform: false,
             event: None,
             ended: Vec::new(),
         }
@@ -840,6 +851,25 @@ pub enum Fact {
         contact: ContactId,
         ended: Vec<ContactId>,
     },
+    /// A message to the caller was released: by this seat, or by the end that followed what a seat released. `again`: after a loss,
+    /// for the record; it is out already, or must not go any more.
+    Informed {
+        at: Timestamp,
+        contact: ContactId,
+        told: Told,
+        /// E.164.
+        number: Name,
+        lang: Option<[u8; 2]>,
+        dispatcher: DispatcherId,
+        seat: Option<Seat>,
+        again: bool,
+    },
+    /// The caller says how it was, 1 to 5. The contact has ended.
+    Rated {
+        at: Timestamp,
+        contact: ContactId,
+        stars: u8,
+    },
 }
 
 impl Fact {
@@ -852,7 +882,9 @@ impl Fact {
             | Self::Answered { contact, .. }
             | Self::Repeated { contact, .. }
             | Self::Noted { contact, .. }
+            | Self::Informed { contact, .. }
             | Self::Joined { contact, .. }
+            | Self::Rated { contact, .. }
             | Self::Said { contact, .. }
             | Self::Delivered { contact, .. }
             | Self::Read { contact, .. }
@@ -885,7 +917,9 @@ impl Fact {
             | Self::Repeated { at, .. }
             | Self::Answered { at, .. }
             | Self::Noted { at, .. }
+            | Self::Informed { at, .. }
             | Self::Joined { at, .. }
+            | Self::Rated { at, .. }
             | Self::Ended { at, .. }
             | Self::State { at, .. }
             | Self::Tables { at, .. }

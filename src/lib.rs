@@ -17,6 +17,7 @@ pub mod classify;
 pub mod locate;
 pub mod route;
 pub mod incident;
+pub mod inform;
 pub mod event;
 pub mod deliver;
 pub mod engine;

@@ -261,6 +261,27 @@ pub const ENGINE_SILENT_MICROS_MAX: u64 = 2_000_000;
 /// Arrivals timed at once until the journal holds them; later ones are not timed.
 pub const ARRIVALS_TIMED_MAX: usize = 65_536;
 
+/// Messages to callers that are sent at once.
+pub const NOTIFY_AT_ONCE_MAX: usize = 8;
+/// How long a gateway of messages has for one.
+pub const NOTIFY_MICROS_MAX: u64 = 10_000_000;
+/// Bytes read of its answer, which is only looked at for its status.
+pub const NOTIFY_ANSWER_BYTES_MAX: usize = 65_536;
+/// After this long, "you were heard" would puzzle more than it helps.
+pub const HEARD_MICROS_MAX: u64 = 15 * 60 * 1_000_000;
+/// After this long nobody is asked how it was.
+pub const RATE_MICROS_MAX: u64 = 24 * 3_600 * 1_000_000;
+/// How long the link of a rating is good.
+pub const RATING_LINK_MICROS_MAX: u64 = 30 * 24 * 3_600 * 1_000_000;
+/// Ratings of one contact that are written down, and contacts remembered for that: a link that is tapped for ever fills no journal.
+pub const RATINGS_A_CONTACT_MAX: u8 = 3;
+pub const RATINGS_KNOWN_MAX: usize = 65_536;
+/// Bytes of the form that carries a rating.
+pub const RATING_BYTES_MAX: usize = 256;
+
+/// Reads through the feed that are remembered as written down; then all are forgotten, and the engine is asked again.
+pub const FEED_READS_KNOWN_MAX: usize = 65_536;
+
 /// Room of a socket for datagrams that wait to be read: a second of 3,000 calls. The usual 208 KiB hold 30 milliseconds of them, less
 /// than the engine may wait for a core that others use.
 pub const UDP_BUFFER_BYTES: usize = 4 * 1024 * 1024;
@@ -385,6 +406,34 @@ pub const CONSOLE_PASS_SECS_MAX: u64 = 13 * 3_600;
 /// How long an invitation can be good.
 pub const CONSOLE_INVITE_SECS_MAX: u64 = 24 * 3_600;
 
+/// WebSockets of the feed at once: systems of a country's rooms.
+pub const FEED_LINES_MAX: usize = 512;
+/// Seats that other systems speak for at once.
+pub const FEED_SEATS_MAX: usize = 1_024;
+/// Events of one subscription that are not acknowledged; beyond it nothing is sent.
+pub const FEED_WINDOW_MAX: usize = 64;
+/// How long an event may be unacknowledged before its subscription is ended: three times what a slow peer's retry takes.
+pub const FEED_ACK_MICROS_MAX: u64 = 15_000_000;
+/// Commands of one line, and of one seat, that are not answered.
+pub const FEED_COMMANDS_MAX: usize = 64;
+/// How long a command waits for the journal before it is answered as pending.
+pub const FEED_COMMAND_MICROS_MAX: u64 = 2_000_000;
+/// Newest entries kept for subscribers: a minute of 8 contacts a second. Who is further behind reads the journal.
+pub const FEED_RING_MAX: usize = 4_096;
+/// Subscribers who read old entries from the journal at once; the others wait for their turn.
+pub const FEED_HISTORIES_MAX: usize = 4;
+/// Entries that one event tells of, where a subscription has a rate.
+pub const FEED_CHANGES_MAX: usize = 64;
+/// Incidents in one event of the first state.
+pub const FEED_STATE_DOCUMENTS_MAX: usize = 64;
+/// Contacts that have ended and can still be read.
+pub const FEED_ENDED_MAX: usize = 4_096;
+/// Bytes of a peer's own id of a request or command that come back to it.
+pub const FEED_ID_BYTES_MAX: usize = 128;
+/// Incidents of one page by REST, and how many when nobody says.
+pub const FEED_PAGE_MAX: usize = 100;
+pub const FEED_PAGE_DEFAULT: usize = 20;
+
 /// Bytes of one folded word of a text; a longer one is compared by its beginning. No term of any lexicon comes near.
 pub const WORD_BYTES_MAX: usize = 96;
 /// Words of one text. A word and what parts it from the next take two bytes.
@@ -448,3 +497,6 @@ const _: () = assert!(HTTP_TABLES_MICROS_MAX < HTTP_CONNECTION_MICROS_MAX, "a pu
 const _: () = assert!(BLOB_BYTES_MAX as u64 / (HTTP_TABLES_MICROS_MAX / 1_000_000) < 5_000_000, "the largest set fits the time");
 const _: () = assert!(PARTITIONS_MAX <= u16::MAX as usize);
 const _: () = assert!(HEAL_AHEAD_ENTRIES_MAX < PENDING_ENTRIES_MAX as u64, "writing again what was lost is not the next loss");
+const _: () = assert!(FEED_CHANGES_MAX <= FEED_RING_MAX && FEED_WINDOW_MAX < FEED_RING_MAX, "what is unacknowledged is still in the ring");
+const _: () = assert!(FEED_COMMAND_MICROS_MAX < LEASE_MICROS_MAX, "a command is answered before its seat is given up");
+const _: () = assert!(FEED_PAGE_DEFAULT <= FEED_PAGE_MAX && FEED_SEATS_MAX < SESSIONS_MAX);

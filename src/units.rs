@@ -123,6 +123,13 @@ pub type AreaId = Name;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ContactId(pub u128);
 
+impl ContactId {
+    /// When it was made, to the millisecond (UUID version 7, RFC 9562, 5.7).
+    pub const fn made_at(self) -> Timestamp {
+        Timestamp::from_micros(((self.0 >> 80) as u64).saturating_mul(1_000))
+    }
+}
+
 impl fmt::Display for ContactId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         uuid::Uuid::from_u128(self.0).hyphenated().fmt(f)

@@ -2,6 +2,7 @@
 //!
 //! Paths in the file are meant from the file's own folder. What a flag says wins over the file; what neither says is the default.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -14,7 +15,9 @@ use rustls_pki_types::pem::PemObject;
 use serde::Deserialize;
 
 use crate::client::Identity;
+use crate::edge::console::web::Tiles;
 use crate::edge::ingress::sip::{ReferenceConfig, SipListen, SipPeer};
+use crate::edge::notify::{Carrier, FileCarrier, Form, HttpCarrier};
 use crate::edge::placement;
 use crate::edge::tables::load_or_shipped;
 use crate::edge::tokens::{TOKENS_FILE, Tokens};
@@ -36,12 +39,24 @@ A configuration, every line of which may be left out:
   http = \"0.0.0.0:9991\"                  # TCP, apps, ops and metrics; off when left out
   console = \"0.0.0.0:9992\"               # TCP, the web console; off when left out
   console_plain = false                  # true: without TLS, on loopback only
+  console_tiles = \"https://tiles.example/{z}/{x}/{y}.png\"  # under the map; its own borders alone when left out
+  console_tiles_words = \"(c) the survey\" # said on the map
+  feed = \"0.0.0.0:9993\"                  # TCP, incidents for other systems; off when left out
   certs = \"certs\"                        # from this file's folder
   state = \"/var/lib/najda\"
   tables = \"uae.tables\"                  # the shipped set when left out
   journal_wait_micros_max = 100000       # then a gateway hears Overdue
   keep_days = 400                        # of the journal; for ever when left out
   name = \"router.najda.example\"          # who we are in SIP and LoST answers; a host name
+  [messages]                             # to callers, when their dispatcher releases them; none when left out
+  webhook = \"https://crm.example/najda\" # JSON; or `sms`: a form, as SMS gateways take it; or `file`: one JSON line each
+  token_file = \"messages.token\"       # shown as a bearer token; none when left out
+  key_file = \"messages.key\"           # signs a webhook's body; unsigned when left out
+  ca = \"messages-ca.pem\"              # who vouches for it; ca.pem of `certs` when left out
+  number_field = \"to\"                 # of the form of `sms`
+  text_field = \"text\"
+  more = { from = \"NAJDA\" }           # further fields of it
+  rating_url = \"https://rate.example/r/\" # leads to /r/ of the HTTP door; nobody is asked how it was when left out
   [sip]                                  # telephony gateways; off when left out
   listen = [\"0.0.0.0:5060\", \"tls:0.0.0.0:5061\"]   # UDP and TCP where no transport is named
   test_uri = \"sip:echo@test.example\"    # where urn:service:test.sos goes; 404 when left out
@@ -114,6 +129,10 @@ pub struct FileConfig {
     pub console: Option<SocketAddr>,
     #[serde(default)]
     pub console_plain: bool,
+    /// Map pictures for the web console, and whose they are.
+    pub console_tiles: Option<String>,
+    pub console_tiles_words: Option<String>,
+    pub feed: Option<SocketAddr>,
     pub certs: Option<PathBuf>,
     pub state: Option<PathBuf>,
     pub tables: Option<PathBuf>,
@@ -122,9 +141,87 @@ pub struct FileConfig {
     /// Who we are in answers to gateways and to clients of LoST.
     pub name: Option<String>,
     #[serde(default)]
+    pub messages: Messages,
+    #[serde(default)]
     pub sip: Sip,
     #[serde(default)]
     pub threads: Threads,
+}
+
+/// Messages to callers.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct Messages {
+    pub webhook: Option<String>,
+    pub sms: Option<String>,
+    pub file: Option<PathBuf>,
+    pub token_file: Option<PathBuf>,
+    pub key_file: Option<PathBuf>,
+    pub ca: Option<PathBuf>,
+    pub number_field: Option<String>,
+    pub text_field: Option<String>,
+    #[serde(default)]
+    pub more: BTreeMap<String, String>,
+    pub rating_url: Option<String>,
+}
+
+impl Messages {
+    /// Whatever carries them; `None` when nothing is configured. `authority` vouches for a gateway where no other is named.
+    ///
+    /// # Errors
+    /// The key at fault, and what is wrong with it.
+    pub fn carrier(&self, authority: &[CertificateDer<'static>]) -> Result<Option<Carrier>, (&'static str, String)> {
+        let read = |key, file: &Path| {
+            let text = std::fs::read_to_string(file).map_err(|why| (key, format!("{}: {why}", file.display())))?;
+            Ok(text.trim().to_owned())
+        };
+        self.one_way()?;
+        if let Some(file) = &self.file {
+            return FileCarrier::open(file.clone()).map(Carrier::File).map(Some).map_err(|why| ("file", why.to_string()));
+        }
+        let token = self.token_file.as_deref().map(|file| read("token_file", file)).transpose()?;
+        let named = match &self.ca {
+            Some(file) => Some(authority_of(file).map_err(|why| ("ca", format!("{}: {why}", file.display())))?),
+            None => None,
+        };
+        let authority = named.as_deref().unwrap_or(authority);
+        let (key, url, form) = if let Some(url) = &self.webhook {
+            let key = self.key_file.as_deref().map(|file| read("key_file", file)).transpose()?;
+            ("webhook", url, Form::Webhook { key: key.map(String::into_bytes) })
+        } else if let Some(url) = &self.sms {
+            let field = |name: &Option<String>, usual: &str| name.clone().unwrap_or_else(|| usual.to_owned());
+            let (number_field, text_field) = (field(&self.number_field, "to"), field(&self.text_field, "text"));
+            ("sms", url, Form::Sms { number_field, text_field, more: self.more.clone().into_iter().collect() })
+        } else {
+            return Ok(None);
+        };
+        let carrier = HttpCarrier::new(url, authority, token.as_deref(), form).map_err(|why| (key, why.to_string()))?;
+        Ok(Some(Carrier::Http(carrier)))
+    }
+
+    fn defects(&self, text: &str) -> Vec<ConfigDefect> {
+        let mut defects = Vec::new();
+        let mut defect = |key: &str, what: String, remedy: &str| {
+            defects.push(ConfigDefect { row: row_of(text, key), what, remedy: remedy.to_owned() });
+        };
+        // A file is opened when the engine starts; looking whether one could be leaves none behind.
+        let looked_at = Self { file: None, ..self.clone() };
+        if let Err((key, why)) = self.one_way().and_then(|()| looked_at.carrier(&[]).map(drop)) {
+            defect(key, why, "`najda config check --help` shows how it is written");
+        }
+        if let Some(url) = self.rating_url.as_ref().filter(|url| !url.starts_with("https://") || !url.ends_with('/')) {
+            defect("rating_url", format!("{url:?} cannot stand before a link's token"), "write https://HOST/r/ with the slash at its end");
+        }
+        defects
+    }
+
+    fn one_way(&self) -> Result<(), (&'static str, String)> {
+        match (&self.webhook, &self.sms, &self.file) {
+            (Some(_), Some(_), _) => Err(("sms", "messages go one way: `webhook`, `sms` or `file`".into())),
+            (Some(_), _, Some(_)) | (_, Some(_), Some(_)) => Err(("file", "messages go one way: `webhook`, `sms` or `file`".into())),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// The door of telephony gateways.
@@ -296,10 +393,21 @@ impl FileConfig {
     /// Where it is no TOML, or says something that nobody asks for.
     pub fn parse(text: &str, folder: &Path) -> Result<Self, ConfigDefect> {
         let mut config: Self = toml::from_str(text).map_err(|error| defect_of(&error, text))?;
-        for path in [&mut config.certs, &mut config.state, &mut config.tables, &mut config.sip.location_ca].into_iter().flatten() {
+        let Messages { file, token_file, key_file, ca, .. } = &mut config.messages;
+        let paths = [&mut config.certs, &mut config.state, &mut config.tables, &mut config.sip.location_ca, file, token_file, key_file, ca];
+        for path in paths.into_iter().flatten() {
             *path = folder.join(&*path);
         }
         Ok(config)
+    }
+
+    /// The server of map pictures, when one is named.
+    ///
+    /// # Errors
+    /// What is wrong with its address.
+    pub fn tiles(&self) -> Result<Option<Tiles>, String> {
+        let words = self.console_tiles_words.as_deref().unwrap_or_default();
+        self.console_tiles.as_deref().map(|url| Tiles::new(url, words)).transpose()
     }
 
     /// What keeps an engine from starting with it.
@@ -364,6 +472,11 @@ impl FileConfig {
             let what = format!("`threads.name` is {name:?}: 1 to {THREAD_NAME_BYTES_MAX} visible ASCII characters");
             defect("name", what, "choose a short name that a process list can show".into());
         }
+        if let Err(why) = self.tiles() {
+            let row = row_of(text, "console_tiles");
+            defects.push(ConfigDefect { row, what: why, remedy: "leave it out to draw the tables' own borders alone".into() });
+        }
+        defects.extend(self.messages.defects(text));
         defects.extend(self.sip.defects(text));
         defects
     }
@@ -404,7 +517,7 @@ mod tests {
     fn every_key_is_read_and_paths_are_from_the_files_folder() {
         let config = parse(
             "listen = \"0.0.0.0:9990\"\nhttp = \"[::1]:9991\"\ncerts = \"certs\"\nstate = \"/var/lib/najda\"\ntables = \"uae.tables\"
-             journal_wait_micros_max = 50000\n[threads]\nworkers = 4\nblocking_max = 8\nname = \"doors\"
+             journal_wait_micros_max = 50000\nfeed = \"127.0.0.1:9993\"\n[threads]\nworkers = 4\nblocking_max = 8\nname = \"doors\"
              doors_cores = [0, 1]\nengine_cores = [2]\njournal_cores = [3]",
         )
         .unwrap();
@@ -412,6 +525,7 @@ mod tests {
         assert_eq!(config.state.as_deref(), Some(Path::new("/var/lib/najda")));
         assert_eq!(config.tables.as_deref(), Some(Path::new("/etc/najda/uae.tables")));
         assert_eq!((config.threads.workers, config.threads.blocking_max), (Some(4), Some(8)));
+        assert_eq!(config.feed, Some(SocketAddr::from(([127, 0, 0, 1], 9_993))));
         assert_eq!((config.threads.doors_cores, config.threads.engine_cores, config.threads.journal_cores), (vec![0, 1], vec![2], vec![3]));
         assert_eq!(parse(""), Ok(FileConfig::default()));
     }
@@ -452,6 +566,23 @@ mod tests {
             let text = text.replace(bad, "b<d");
             assert_eq!(parse(&text).unwrap().ranges(&text).iter().map(|defect| defect.row).collect::<Vec<_>>(), [row], "{bad}");
         }
+    }
+
+    #[test]
+    fn messages_go_one_way_and_every_slip_is_told_on_its_line() {
+        let rows = |text: &str| -> Vec<usize> { parse(text).unwrap().ranges(text).iter().map(|defect| defect.row).collect() };
+        let fine = "[messages]\nsms = \"https://sms.example/send\"\nmore = { from = \"NAJDA\" }\nrating_url = \"https://r.example/r/\"";
+        assert_eq!(rows(fine), [0; 0]);
+        assert_eq!(rows("[messages]\nwebhook = \"https://a.example\"\nfile = \"out.jsonl\""), [3]);
+        assert_eq!(rows("[messages]\nwebhook = \"http://a.example/\""), [2]);
+        assert_eq!(rows("[messages]\nwebhook = \"https://a.example/\"\nkey_file = \"is-not-there\""), [3]);
+        assert_eq!(rows("[messages]\nrating_url = \"https://r.example/r\""), [2]);
+        assert_eq!(rows("console_tiles = \"https://t.example/{z}/{x}.png\""), [1]);
+        let config = parse("[messages]\nfile = \"out.jsonl\"\nca = \"m.pem\"").unwrap();
+        assert_eq!(
+            (config.messages.file.as_deref(), config.messages.ca.as_deref()),
+            (Some(Path::new("/etc/najda/out.jsonl")), Some(Path::new("/etc/najda/m.pem")))
+        );
     }
 
     #[test]

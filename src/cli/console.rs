@@ -39,10 +39,10 @@ const FRAME: Duration = Duration::from_millis(200);
   najda console --dispatcher DU-POL --seat 2 --certs c --connect 10.0.0.7:9990 --language ar --language ur
   najda console invite DU-POL/1                      a link to the same seat in a browser
 
-Keys: arrows choose, t take, a accept (help is on its way), u units are on their way, w write to a caller who writes, b say what \
-came of calling a caller back who was gone, d decline with a reason, r release to the room, f hand over to another room, n note, \
-1 to 5 add a service, j join with a contact of the same event, c close, e declare an event around it and E end one (with --supervisor), \
-? all keys, q sign out. What stands in alarm, then what waits longest, is on top. \
+Keys: arrows choose, t take, a accept (help is on its way), u units are on their way, i a message to the caller, w write to a \
+caller who writes, b say what came of calling a caller back who was gone, d decline with a reason, r release to the room, \
+f hand over to another room, n note, 1 to 5 add a service, j join with a contact of the same event, c close, e declare an event \
+around it and E end one (with --supervisor), ? all keys, q sign out. What stands in alarm, then what waits longest, is on top. \
 An offer is yours only when the journal holds your take. When the line is lost the page stays, grey \
 and with its age, and the seat signs in again by itself; what you hold stays yours for ten seconds."
 )]

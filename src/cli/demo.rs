@@ -235,6 +235,7 @@ fn addresses(host: &Host, folders: &Folders, clock: Clock) -> Result<Vec<String>
         format!("Answer calls yourself, in a browser on this machine: http://{}/#invite={invited}", host.console),
         "Or in another terminal; and the metrics:".to_owned(),
         format!("{najda} console --dispatcher {YOUR_ROOM} --seat {YOU} --connect {} --certs {certs}", host.addr),
+        format!("tail -f {}   # messages to callers, as their dispatchers release them", folders.messages().display()),
         format!("curl --cacert {certs}/ca.pem --cert {certs}/ops-{YOU}.pem --key {certs}/ops-{YOU}.key https://{}/metrics", host.http),
     ])
 }

@@ -8,6 +8,7 @@ pub mod config;
 pub mod console;
 pub mod demo;
 pub mod explain;
+pub mod feed;
 pub mod journal;
 pub mod progress;
 pub mod publish;
@@ -63,6 +64,9 @@ enum Command {
     /// Check a configuration.
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// The feed for other systems.
+    #[command(subcommand)]
+    Feed(feed::FeedCommand),
     /// Print the completions of a shell.
     #[command(after_help = "Example:
   najda completions bash > ~/.local/share/bash-completion/completions/najda")]
@@ -89,6 +93,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Tables(command) => tables::run(command),
         Command::Journal(command) => journal::run(&command),
         Command::Config(command) => config::run(&command),
+        Command::Feed(command) => feed::run(&command),
         Command::Completions { shell } => {
             // Into memory first: a reader that leaves early is no defect of ours.
             let mut script = Vec::new();

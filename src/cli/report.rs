@@ -98,6 +98,9 @@ struct Row {
     accept_p95_s: Option<f64>,
     within_45_s: Option<f64>,
     dispatch_p95_s: Option<f64>,
+    /// Callers who said how it was, and the mean of their stars.
+    rated: u64,
+    stars_mean: Option<f64>,
 }
 
 /// # Errors
@@ -191,6 +194,8 @@ fn rows_of(report: &Report, promise: &dyn Fn(DispatcherId) -> Option<u64>) -> Ve
             accept_p95_s: room.to_accept.seconds(0.95),
             within_45_s: room.to_accept.within(HAND_OVER_MICROS),
             dispatch_p95_s: room.to_dispatch.seconds(0.95),
+            rated: room.rated,
+            stars_mean: (room.rated > 0).then(|| room.stars as f64 / room.rated as f64),
         }
     };
     report.rooms.iter().map(row).collect()
@@ -204,6 +209,13 @@ fn seconds(value: Option<f64>) -> String {
 
 fn percent(value: Option<f64>) -> String {
     value.map_or("-".to_owned(), |share| format!("{:.1} %", share * 100.0))
+}
+
+/// How many rated, and the mean.
+fn stars(report: &Report) -> String {
+    let rated: u64 = report.ratings.iter().sum();
+    let stars: u64 = (1..).zip(report.ratings).map(|(stars, count)| stars * count).sum();
+    if rated == 0 { "none".to_owned() } else { format!("{rated}, {:.1}", stars as f64 / rated as f64) }
 }
 
 /// The figures of the whole country, with their names: what every form begins with.
@@ -235,6 +247,8 @@ fn figures(counted: &Counted) -> Vec<(&'static str, String)> {
             format!("{} / {} / {}", report.said, report.said_by_callers, report.said_in_vain),
         ),
         ("seen by who held no share of them", report.reads.to_string()),
+        ("callers told they were heard / asked how it was", format!("{} / {}", report.informed, report.asked_to_rate)),
+        ("callers who said how it was, stars of 5", stars(report)),
         ("tests, counted nowhere else", report.tests.to_string()),
     ]
 }
@@ -242,7 +256,7 @@ fn figures(counted: &Counted) -> Vec<(&'static str, String)> {
 fn text_of(counted: &Counted) -> String {
     let mut out = String::new();
     for (name, value) in figures(counted) {
-        let _ = writeln!(out, "{name:<44} {value:>14}");
+        let _ = writeln!(out, "{name:<48} {value:>14}");
     }
     let _ = writeln!(
         out,
@@ -304,6 +318,9 @@ fn json_of(counted: &Counted) -> Value {
         "services_added": report.services_added,
         "said": { "to_callers": report.said, "by_callers": report.said_by_callers, "not_delivered": report.said_in_vain },
         "reads": report.reads,
+        "informed": report.informed,
+        "asked_to_rate": report.asked_to_rate,
+        "ratings": report.ratings,
         "ended": report.ended,
         "by_hour": report.by_hour.iter().map(|(hour, count)| json!({ "hour": hour, "contacts": count })).collect::<Vec<_>>(),
         "by_service": by_service,

@@ -10,11 +10,13 @@ use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use tracing_subscriber::EnvFilter;
 
-use super::config::{FileConfig, Threads, is_host_name};
+use super::config::{FileConfig, Messages, Threads, is_host_name};
 use crate::client::transport::Identity;
-use crate::edge::console::web::{WebConfig, WebDoor};
+use crate::edge::console::web::{Tiles, WebConfig, WebDoor};
+use crate::edge::feed::{FeedConfig, FeedDoor};
 use crate::edge::ingress::http::{HttpConfig, HttpDoor};
 use crate::edge::ingress::sip::{NAME_DEFAULT, ReferenceConfig, SipConfig, SipDoor, SipListen, SipPeer};
+use crate::edge::notify::Courier;
 use crate::edge::placement;
 use crate::edge::run::{Node, NodeConfig, OpenStore, Tuning, prepare_state_folder};
 use crate::edge::store::embedded;
@@ -34,6 +36,7 @@ use crate::wire::frame::decode_fact;
   najda serve --config /etc/najda/najda.toml --http 0.0.0.0:9991
   najda serve --sip 127.0.0.1:5060 --sip tls:127.0.0.1:5061
   najda serve --console 127.0.0.1:9992 --console-plain, then: najda console invite DU-POL/1
+  najda serve --feed 127.0.0.1:9993, then: curl --cacert certs/ca.pem https://localhost:9993/feed/openapi.json
 
 Telephony gateways send INVITE to the SIP door and hear 302 with every dispatcher in order. Which gateways are known by address, and
 which want 300, is said in the file; whoever is not listed is answered too.
@@ -57,6 +60,15 @@ pub struct ServeArgs {
     /// The web console without TLS, on this machine's own address only: for a trial, or behind a proxy that ends TLS.
     #[arg(long)]
     console_plain: bool,
+    /// Writes messages to callers into this file, one JSON line each; webhook and SMS gateway are named in the configuration.
+    #[arg(long, value_name = "FILE")]
+    messages: Option<PathBuf>,
+    /// What stands before the token of a link by which help is rated: an address that leads to /r/ of the HTTP door.
+    #[arg(long, value_name = "URL")]
+    rating_url: Option<String>,
+    /// TCP address of the feed for other systems (HTTPS and WebSocket); without it that door stays shut.
+    #[arg(long, value_name = "ADDR")]
+    feed: Option<SocketAddr>,
     /// Address of telephony gateways, as often as needed: HOST:PORT for UDP and TCP, or udp:, tcp: or tls: before it; without it that
     /// door stays shut.
     #[arg(long, value_name = "[udp:|tcp:|tls:]ADDR")]
@@ -107,6 +119,9 @@ struct Settings {
     http: Option<SocketAddr>,
     console: Option<SocketAddr>,
     console_plain: bool,
+    tiles: Option<Tiles>,
+    messages: Messages,
+    feed: Option<SocketAddr>,
     sip: Sip,
     certs: PathBuf,
     state: PathBuf,
@@ -124,13 +139,19 @@ impl Settings {
         let peers = file.sip.gateways().map_err(|(from, why)| anyhow!("the row of [[sip.peers]] with {from:?}: {why}"))?;
         let references = file.sip.references().map_err(|why| anyhow!("`location_ca`: {why}"))?;
         let listen = if args.sip.is_empty() { file.sip.addresses().map_err(|why| anyhow!(why))? } else { args.sip.clone() };
-        let name = args.name.clone().or(file.name).unwrap_or_else(|| NAME_DEFAULT.to_owned());
+        let name = args.name.clone().or_else(|| file.name.clone()).unwrap_or_else(|| NAME_DEFAULT.to_owned());
+        let tiles = file.tiles().map_err(|why| anyhow!("`console_tiles`: {why}"))?;
+        let messages = args.messages.as_ref().map(|path| Messages { file: Some(path.clone()), ..Messages::default() });
+        let messages = messages.unwrap_or_else(|| file.messages.clone());
         Ok(Self {
             sip: Sip { listen, name, peers, references, test_uri: file.sip.test_uri, workers: file.sip.workers },
             listen: args.listen.or(file.listen).unwrap_or(LISTEN),
             http: args.http.or(file.http),
             console: args.console.or(file.console),
             console_plain: args.console_plain || file.console_plain,
+            tiles,
+            messages: Messages { rating_url: args.rating_url.clone().or_else(|| file.messages.rating_url.clone()), ..messages },
+            feed: args.feed.or(file.feed),
             certs: args.certs.clone().or(file.certs).unwrap_or_else(|| CERTS.into()),
             state: args.state.clone().or(file.state).unwrap_or_else(|| STATE.into()),
             tables: args.tables.clone().or(file.tables),
@@ -163,7 +184,8 @@ pub fn run(args: &ServeArgs) -> Result<ExitCode> {
 }
 
 async fn serve(settings: Settings) -> Result<ExitCode> {
-    let Settings { listen, http, console, console_plain, sip, certs, state, tables, engine, tuning, threads } = settings;
+    let Settings { listen, http, console, console_plain, feed, tiles, messages, sip, certs, state, tables, engine, tuning, threads } =
+        settings;
     prepare_state_folder(&state)?;
     let identity = Identity::from_folder(&certs, "server")
         .with_context(|| format!("reading the engine's certificate; `najda certs dev --dir {}` makes one", certs.display()))?;
@@ -174,12 +196,22 @@ async fn serve(settings: Settings) -> Result<ExitCode> {
     let (open, journal_cores) = (open_embedded(&state), threads.journal_cores);
     let open: OpenStore = Box::new(move |listener| placement::started_on(&journal_cores, || open(listener)));
     let node = Node::start_with(config, loaded.tables, &loaded.bytes, open, tuning)?;
+    let carrier = messages.carrier(&identity.authority).map_err(|(key, why)| anyhow!("`messages.{key}`: {why}"))?;
+    let courier = carrier.map(|carrier| Courier::start(carrier, messages.rating_url, &state, &node)).transpose()?;
     let name: Box<str> = sip.name.as_str().into();
     let sip = open_sip(sip, &identity, &state, journal_wait, &node).await?;
     let web = match console {
         Some(listen) => {
             let identity = (!console_plain).then(|| identity.clone());
-            Some(WebDoor::start(WebConfig::new(listen, identity, state.clone()), &node).await?)
+            let config = WebConfig { tiles, ..WebConfig::new(listen, identity, state.clone()) };
+            Some(WebDoor::start(config, &node).await?)
+        }
+        None => None,
+    };
+    let feed = match feed {
+        Some(listen) => {
+            let config = FeedConfig { name: name.clone(), ..FeedConfig::new(listen, identity.clone()) };
+            Some(FeedDoor::start(config, &node).await?)
         }
         None => None,
     };
@@ -195,6 +227,9 @@ async fn serve(settings: Settings) -> Result<ExitCode> {
     let mut addr = http.as_ref().map_or(String::new(), |door| format!(" http={}", door.local_addr()));
     if let Some(door) = &web {
         addr.push_str(&format!(" console={}", door.local_addr()));
+    }
+    if let Some(door) = &feed {
+        addr.push_str(&format!(" feed={}", door.local_addr()));
     }
     if let Some(door) = &sip {
         let addrs: Vec<String> = door.local_addrs().iter().map(|(transport, addr)| format!("{}:{addr}", transport.word())).collect();
@@ -214,12 +249,18 @@ async fn serve(settings: Settings) -> Result<ExitCode> {
     if let Some(door) = web {
         door.shutdown().await;
     }
+    if let Some(door) = feed {
+        door.shutdown().await;
+    }
     // Its promises come from the engine, so this door closes first.
     if let Some(door) = http {
         door.shutdown().await;
     }
     if let Some(door) = sip {
         door.shutdown().await;
+    }
+    if let Some(courier) = courier {
+        courier.shutdown().await;
     }
     node.shutdown().await;
     Ok(ExitCode::SUCCESS)

@@ -264,6 +264,14 @@ impl Told {
                 let what = format!("of its incident have ended: {}", ended.join(", "));
                 self.add(at, seq, "left", what, json!({ "ended": ended }));
             }
+            Fact::Informed { told, number, seat, again, .. } => {
+                let by = seat.map(|seat| format!("{}/{}", seat.dispatcher, seat.seat));
+                let released = by.as_deref().map_or("after the end".to_owned(), |by| format!("released at {by}"));
+                let what = format!("{} to {number}, {released}{}", told.word(), if *again { " (said again)" } else { "" });
+                let fields = json!({ "told": told.word(), "number": number.as_str(), "seat": by, "again": again });
+                self.add(at, seq, "informed", what, fields);
+            }
+            Fact::Rated { stars, .. } => self.add(at, seq, "rated", format!("{stars} of 5"), json!({ "stars": stars })),
             Fact::Declared { .. } | Fact::EventOver { .. } | Fact::State { .. } | Fact::Tables { .. } => {}
         }
     }

@@ -190,6 +190,7 @@ impl Side for ConsoleSide {
             | ConsoleHears::Closed { offer, .. }
             | ConsoleHears::Dispatched { offer, .. }
             | ConsoleHears::Taken { offer, .. } => self.forget_contact(offer.contact),
+            ConsoleHears::Informed { contact, .. } => self.forget_contact(*contact),
             ConsoleHears::Withdrawn { offer } => {
                 self.lock().remove(offer);
             }

@@ -113,11 +113,39 @@ impl HttpClient {
         self.request(Method::POST, path, content_type, body.into()).await
     }
 
+    /// As [`Self::post`], with further headers.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn post_with(
+        &self,
+        path: &str,
+        content_type: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Result<HttpAnswer, HttpError> {
+        self.request_with(Method::POST, path, content_type, headers, body.into()).await
+    }
+
     async fn request(&self, method: Method, path: &str, content_type: &str, body: Bytes) -> Result<HttpAnswer, HttpError> {
+        self.request_with(method, path, content_type, &[], body).await
+    }
+
+    async fn request_with(
+        &self,
+        method: Method,
+        path: &str,
+        content_type: &str,
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> Result<HttpAnswer, HttpError> {
         let addr = format!("{}:{}", self.host, self.port);
         let mut request = Request::builder().method(method).uri(path).header(HOST, &addr);
         if !content_type.is_empty() {
             request = request.header(CONTENT_TYPE, content_type);
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
         }
         if let Some(token) = &self.bearer {
             request = request.header(AUTHORIZATION, format!("Bearer {token}"));

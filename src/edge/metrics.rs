@@ -19,6 +19,18 @@ use crate::units::Timestamp;
 /// The content type of [`openmetrics`].
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
+/// What became of messages to callers.
+#[derive(Debug, Default)]
+pub struct MessageCounters {
+    pub sent: AtomicU64,
+    /// The gateway will not have them.
+    pub refused: AtomicU64,
+    /// Not sent while they still made sense.
+    pub late: AtomicU64,
+    /// Tries that failed and were repeated.
+    pub retried: AtomicU64,
+}
+
 /// The engine's figures, as its thread last wrote them down.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct EngineFigures {
@@ -162,6 +174,7 @@ pub struct Scrape<'a> {
     pub health: &'a Health,
     pub stages: &'a Stages,
     pub snapshot: &'a Snapshot,
+    pub messages: &'a MessageCounters,
     /// Each door with its name.
     pub doors: &'a [(&'a str, &'a DoorCounters)],
     pub sessions_open: usize,
@@ -177,6 +190,7 @@ pub fn openmetrics(scrape: &Scrape<'_>) -> String {
     engine(&mut text, scrape.figures);
     gauges(&mut text, scrape);
     doors(&mut text, scrape);
+    messages(&mut text, scrape.messages);
     store(&mut text, scrape.health);
     let stages = scrape.stages;
     text.histogram("najda_decide_seconds", "One decision.", &stages.decide, &FAST_NANOS);
@@ -245,6 +259,7 @@ fn engine(text: &mut Text, figures: &EngineFigures) {
         said_over,
         reads,
         dispatched,
+        informed,
         joined,
         related,
         alerts,
@@ -285,7 +300,7 @@ fn engine(text: &mut Text, figures: &EngineFigures) {
         ends_forgotten,
         internal,
     } = figures.counters;
-    let rows: [(&str, &str, u64); 55] = [
+    let rows: [(&str, &str, u64); 56] = [
         ("inputs", "Inputs handled.", inputs),
         ("arrived", "New contacts.", arrived),
         ("duplicates", "Arrivals that were known already.", duplicates),
@@ -316,6 +331,7 @@ fn engine(text: &mut Text, figures: &EngineFigures) {
         ("said_over", "Lines of callers beyond the bound of a conversation.", said_over),
         ("reads", "Contacts read by somebody who holds no share of them.", reads),
         ("dispatched", "Shares whose units are on their way.", dispatched),
+        ("informed", "Messages to callers that people released.", informed),
         ("joined", "Contacts joined to an incident.", joined),
         ("related", "Times a screen was told of a contact that may speak of the same event.", related),
         ("moved", "Calls sent to another room.", moved),
@@ -425,6 +441,19 @@ fn doors(text: &mut Text, scrape: &Scrape<'_>) {
         let values: Vec<(&str, u64)> =
             scrape.doors.iter().map(|(door, counters)| (*door, read(counters).load(Ordering::Relaxed))).collect();
         text.counters(&format!("najda_door_{name}"), help, "door", &values);
+    }
+}
+
+fn messages(text: &mut Text, counters: &MessageCounters) {
+    let MessageCounters { sent, refused, late, retried } = counters;
+    let rows = [
+        ("sent", "Messages to callers that a gateway took.", sent),
+        ("refused", "Messages to callers that a gateway refused.", refused),
+        ("late", "Messages to callers that could not be sent in time.", late),
+        ("retried", "Messages to callers that were tried again.", retried),
+    ];
+    for (name, help, value) in rows {
+        text.counter(&format!("najda_messages_{name}"), help, value.load(Ordering::Relaxed));
     }
 }
 

@@ -15,3 +15,5 @@ mod listen;
 pub mod console;
 pub mod metrics;
 pub mod run;
+pub mod notify;
+pub mod feed;

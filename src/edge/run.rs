@@ -39,7 +39,7 @@ use self::turns::Turns;
 use super::clock::Clock;
 use super::ingress::quic::{Doors, DoorsConfig};
 use super::ingress::{Core, Decided};
-use super::metrics::{EngineFigures, Stages};
+use super::metrics::{EngineFigures, MessageCounters, Stages};
 use super::sessions::SessionRegistry;
 use crate::client::transport::Identity;
 use crate::contact::Contact;
@@ -127,6 +127,7 @@ pub struct NodeCore {
     turns: Turns<EngineDesk>,
     pub registry: Arc<SessionRegistry>,
     pub stages: Arc<Stages>,
+    pub messages: Arc<MessageCounters>,
     pub figures: Arc<ArcSwap<EngineFigures>>,
     pub clock: Clock,
 }
@@ -207,6 +208,7 @@ impl Node {
             turns: Turns::new(queues, &parker, shared),
             registry: Arc::clone(&registry),
             stages: Arc::new(Stages::default()),
+            messages: Arc::default(),
             figures: Arc::new(ArcSwap::from_pointee(EngineFigures::default())),
             clock,
         });

@@ -202,6 +202,7 @@ impl Core {
         }
         self.set_reroute(life, None);
         self.undecided.remove(&life.id);
+        self.ask_how_it_was(life, ending, out);
         let seq = self.record(life, Fact::Ended { at: self.now, contact: life.id, ending }, out);
         self.list_callback(life);
         self.unlist_line(life);

@@ -61,6 +61,7 @@ impl Engine {
             ConsoleSays::EndEvent { event } => self.end_event((session, seat, duty), event, out),
             ConsoleSays::HandBack { offer, contact, decision } => self.hand_back(command(offer), contact, decision, out),
             ConsoleSays::Heartbeat | ConsoleSays::SignIn { .. } => {}
+            ConsoleSays::Inform { offer } => self.with_part(command(offer), out, Core::inform),
             ConsoleSays::Join { contact, with } => self.join(session, seat, contact, with, out),
             ConsoleSays::Note { contact, text } => self.note(session, seat, contact, &text, out),
             ConsoleSays::Read { contact } => self.looked_at(session, seat, duty, contact, out),
@@ -499,6 +500,7 @@ pub(super) fn offer_of(says: &ConsoleSays) -> Option<OfferId> {
         | ConsoleSays::Decline { offer, .. }
         | ConsoleSays::Dispatched { offer }
         | ConsoleSays::HandBack { offer, .. }
+        | ConsoleSays::Inform { offer }
         | ConsoleSays::Release { offer }
         | ConsoleSays::Shown { offer }
         | ConsoleSays::Take { offer }

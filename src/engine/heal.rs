@@ -94,7 +94,11 @@ impl Core {
     fn say_again(&mut self, life: &mut Life, out: &mut Outputs) {
         self.counters.written_again += 1;
         let (at, contact) = (life.arrived, life.id);
-        let first = self.decision_of_shares(life);
+        let mut first = self.decision_of_shares(life);
+        if life.was_quiet && !first.quiet {
+            // Quiet once, quiet for good: also for whoever reads only what is written now.
+            Arc::make_mut(&mut first).quiet = true;
+        }
         if has_stray_share(life) {
             // The decision in force would drop a share that people have had in hands: it is written with that share in it.
             life.decision = Arc::clone(&first);
@@ -121,6 +125,7 @@ impl Core {
         self.say_joint_again(life, out);
         self.say_conversation_again(life, out);
         self.say_reads_again(life, out);
+        self.say_informed_again(life, out);
         let at = self.now;
         if let Some(room) = life.answered {
             let dispatcher = self.floor.room(room).id;

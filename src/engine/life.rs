@@ -57,6 +57,10 @@ pub(super) struct Life {
     pub conversation: Conversation,
     /// Who saw it without holding a share.
     pub readers: Vec<(Seat, Duty)>,
+    /// Who released a message to its caller, and the fact of that.
+    pub informed: Option<(Seat, u64)>,
+    /// A decision about it said once that nothing may ring or be sent to its caller.
+    pub was_quiet: bool,
     /// The incident it was joined to, and the fact of that; its own while `None`.
     pub joined: Option<(IncidentId, Option<Seat>, u64)>,
     /// Contacts of its incident that have ended; kept with one of those that live.
@@ -158,6 +162,8 @@ impl Life {
             voice: targeted,
             conversation: Conversation::of(&contact, at),
             readers: Vec::new(),
+            informed: None,
+            was_quiet: decision.quiet,
             contact,
             decision,
             arrived: at,
@@ -304,11 +310,18 @@ impl Life {
             Fact::Delivered { number, delivered, .. } => self.conversation.delivered(*number, *delivered),
             Fact::Left { ended, .. } => self.left.clone_from(ended),
             Fact::Read { by, duty, .. } => self.was_read(*by, *duty),
+            Fact::Informed { seat: Some(seat), .. } => self.informed = self.informed.map_or(Some((*seat, seq)), |(by, _)| Some((by, seq))),
             Fact::Dispatched { offer, seat, .. } => {
                 let seat = floor.seat_index(*seat, self.test);
                 self.with_part(offer, |part| part.dispatched = seat.map(|seat| (seat, seq)));
             }
-            Fact::Arrived { .. } | Fact::Declared { .. } | Fact::EventOver { .. } | Fact::State { .. } | Fact::Tables { .. } => {}
+            Fact::Arrived { .. }
+            | Fact::Declared { .. }
+            | Fact::EventOver { .. }
+            | Fact::Informed { seat: None, .. }
+            | Fact::Rated { .. }
+            | Fact::State { .. }
+            | Fact::Tables { .. } => {}
         }
     }
 
@@ -323,6 +336,7 @@ impl Life {
     fn redecide(&mut self, decision: &Arc<DecisionRecord>, floor: &mut Floor) {
         self.decision = Arc::clone(decision);
         self.redecided = true;
+        self.was_quiet |= decision.quiet;
         // Once live, always live: evidence cannot turn a caller into a test.
         let was_test = self.test;
         self.test = self.contact.load_test || (self.test && decision.test);

@@ -21,10 +21,10 @@
 //! # The files
 //! `arrive` a contact comes; `offer` who is asked, in turn; `ladder` when nobody answers; `console` what people do; `joint` what they do
 //! together: notes, incidents, services added, shares handed over; `gateway` what gateways say and are told; `callback` callers who are
-//! gone; `conversation` callers who write; `repeat` callers who call again; `suit` which seat of a room is asked first; `event` what is
-//! declared; `reading` who looks without answering; `promise` what the disk allows; `heal` what it lost; `tick` what time brings;
-//! `recover` the journal read back. `life` is one contact, `floor` is who is there, `known` what is remembered, `audit` counts
-//! everything anew.
+//! gone; `conversation` callers who write; `repeat` callers who call again; `suit` which seat of a room is asked first; `event`
+//! what is declared; `reading` who looks without answering; `informed` callers who hear back; `promise` what the disk allows; `heal` what
+//! it lost; `tick` what time brings; `recover` the journal read back. `life` is one contact, `floor` is who is there, `known` what is
+//! remembered, `audit` counts everything anew.
 
 mod arrive;
 mod audit;
@@ -36,6 +36,7 @@ mod event;
 mod floor;
 mod gateway;
 mod heal;
+mod informed;
 mod joint;
 mod known;
 mod ladder;
@@ -106,6 +107,11 @@ pub enum Input {
         /// As in the decision's [`Caller`](crate::decision::Caller).
         line: Name,
         evidence: Evidence,
+    },
+    /// A caller says how the help was, 1 to 5 stars.
+    Rated {
+        contact: ContactId,
+        stars: u8,
     },
     /// The answer to [`Output::Reroute`].
     Redecided {
@@ -389,6 +395,8 @@ pub struct Counters {
     pub reads: u64,
     /// Shares whose units are on their way.
     pub dispatched: u64,
+    /// Messages to callers that people released.
+    pub informed: u64,
     /// Contacts that people, or a caller who called again, joined to an incident.
     pub joined: u64,
     /// Contacts that were told of another that may speak of the same event.
@@ -480,6 +488,8 @@ pub struct ContactView {
     pub left: Vec<ContactId>,
     /// Who saw it without holding a share.
     pub readers: Vec<(Seat, Duty)>,
+    /// Who released a message to the caller.
+    pub informed: Option<Seat>,
     pub offers: Vec<OfferView>,
 }
 
@@ -600,6 +610,7 @@ impl Engine {
             Input::StoreFailed { through } => self.core.store_failed(through),
             Input::Lost { first_seq, last_seq } => self.core.lost(first_seq, last_seq, out),
             Input::Rooms { rooms, by } => self.core.rooms_changed(&rooms, by, out),
+            Input::Rated { contact, stars } => self.core.rated(contact, stars, out),
             Input::State { dispatcher, state, by } => self.core.state_changed(dispatcher, state, by, out),
             Input::Tick => self.tick(out),
             Input::Delivered { session, key, number, delivered } => self.delivered(session, &key, number, delivered, out),
@@ -808,6 +819,7 @@ impl Core {
             said: life.conversation.said().cloned().collect(),
             left: life.left.clone(),
             readers: life.readers.clone(),
+            informed: life.informed.map(|(by, _)| by),
             offers: life.parts.iter().map(offer).collect(),
         }
     }

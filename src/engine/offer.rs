@@ -352,6 +352,7 @@ impl Core {
             dispatched: part.dispatched.is_some_and(|(_, seq)| self.is_stored(seq)),
             rings: true,
             interpreter: self.needs_interpreter(life, room),
+            may_inform: part.lead && self.may_inform(life),
             event: life.event,
             ended: self.ended_of(self.incident_promised(life)),
         })

@@ -182,6 +182,8 @@ impl<K> Past<K> {
             }
             Fact::Ended { at, contact, ending } => self.end(seq, *at, *contact, *ending),
             Fact::Declared { event, .. } => drop(self.events.insert(event.id, (seq, kept()))),
+            // Its contact has ended, and nothing later needs it.
+            Fact::Rated { .. } => {}
             Fact::EventOver { event, .. } => drop(self.events.remove(event)),
             of_contact => match of_contact.contact().and_then(|contact| self.live.get_mut(&contact)) {
                 Some(begun) => begun.facts.push((seq, kept())),

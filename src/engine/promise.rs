@@ -46,6 +46,7 @@ impl Engine {
             | Promise::Taken(offer) => offer.contact,
             Promise::Arrived(contact)
             | Promise::Ended(contact)
+            | Promise::Informed(contact)
             | Promise::Joined(contact)
             | Promise::Left(contact)
             | Promise::Noted(contact)
@@ -68,6 +69,7 @@ impl Engine {
                 self.core.keep_ended(receipt, life, out);
                 self.lives.remove(&contact);
             }
+            Promise::Informed(_) => self.core.keep_informed(receipt, seq, life, out),
             Promise::Joined(_) => self.core.keep_joined(receipt, seq, life, out),
             Promise::Noted(_) => self.core.keep_noted(receipt, seq, life, out),
             Promise::Said(_) => self.core.keep_said(receipt, seq, life, out),

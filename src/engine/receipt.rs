@@ -31,6 +31,7 @@ pub(super) enum Promise {
     Dispatched(OfferId),
     Ended(ContactId),
     EventOver(EventId, Option<Seat>),
+    Informed(ContactId),
     Joined(ContactId),
     Left(ContactId),
     Noted(ContactId),

@@ -85,6 +85,9 @@ impl Removal {
     }
 }
 
+/// The kind by which whoever carries messages to callers finds them.
+pub const KIND_INFORMED: u8 = 24;
+
 /// The journal's code of each kind of fact. Append, never renumber: old journals hold them.
 const fn kind_of(fact: &Fact) -> u8 {
     match fact {
@@ -112,6 +115,8 @@ const fn kind_of(fact: &Fact) -> u8 {
         Fact::Declared { .. } => 21,
         Fact::EventOver { .. } => 22,
         Fact::Left { .. } => 23,
+        Fact::Informed { .. } => KIND_INFORMED,
+        Fact::Rated { .. } => 25,
     }
 }
 

@@ -186,9 +186,11 @@ pub fn change_of(fact: &Fact) -> Option<ProjectionChange> {
         | Fact::Dispatched { .. }
         | Fact::EventOver { .. }
         | Fact::HungUp { .. }
+        | Fact::Informed { .. }
         | Fact::Joined { .. }
         | Fact::Left { .. }
         | Fact::Noted { .. }
+        | Fact::Rated { .. }
         | Fact::Read { .. }
         | Fact::Repeated { .. }
         | Fact::Said { .. }

@@ -152,10 +152,12 @@ impl Replay {
             | Fact::Delivered { .. }
             | Fact::Dispatched { .. }
             | Fact::EventOver { .. }
+            | Fact::Informed { .. }
             | Fact::Joined { .. }
             | Fact::Left { .. }
             | Fact::Noted { .. }
             | Fact::HungUp { .. }
+            | Fact::Rated { .. }
             | Fact::Read { .. }
             | Fact::Repeated { .. }
             | Fact::Said { .. }

@@ -13,6 +13,7 @@ use hdrhistogram::Histogram;
 use crate::contact::{Contact, Signal};
 use crate::decision::DecisionRecord;
 use crate::deliver::{AskedWhy, CallbackOutcome, Ending, Fact, Seat};
+use crate::inform::Told;
 use crate::limits::REPORT_NUMBERS_MAX;
 use crate::service::Service;
 use crate::units::{ContactId, DispatcherId, TablesVersion, Timestamp};
@@ -68,6 +69,9 @@ pub struct RoomReport {
     pub taken: u64,
     /// Taken shares that another room was responsible for.
     pub for_others: u64,
+    /// Stars callers gave for contacts that this room told them it had taken, and how many gave any.
+    pub stars: u64,
+    pub rated: u64,
     /// Hand-overs among them: the holder asks for another either way.
     pub declined: u64,
     pub handed_over: u64,
@@ -116,6 +120,11 @@ pub struct Report {
     pub said_in_vain: u64,
     /// Contacts seen by people and systems that held no share of them.
     pub reads: u64,
+    /// Messages to callers that people released, and callers asked how it was.
+    pub informed: u64,
+    pub asked_to_rate: u64,
+    /// How many gave so many stars, 1 first; of each contact the last word counts.
+    pub ratings: [u64; 5],
     pub ended: BTreeMap<&'static str, u64>,
 }
 
@@ -136,6 +145,8 @@ struct Open {
 pub struct Reporter {
     report: Report,
     open: BTreeMap<ContactId, Open>,
+    /// The room that told the caller, of contacts whose callers were asked how it was; and what they said last.
+    asked: BTreeMap<ContactId, (DispatcherId, Option<u8>)>,
 }
 
 impl Reporter {
@@ -143,6 +154,11 @@ impl Reporter {
     pub fn take(&mut self, fact: &Fact, (since, until): (Timestamp, Timestamp)) {
         match fact {
             Fact::Tables { version, .. } => self.report.tables = Some(*version),
+            Fact::Rated { contact, stars, .. } => {
+                if let Some((_, said)) = self.asked.get_mut(contact) {
+                    *said = Some(*stars);
+                }
+            }
             // Said again after a loss, it is the same contact.
             Fact::Arrived { at, contact, decision, .. } if !self.open.contains_key(&contact.id) => {
                 if (since..until).contains(at) {
@@ -152,6 +168,9 @@ impl Reporter {
             other => {
                 let Some(open) = other.contact().and_then(|contact| self.open.get_mut(&contact)) else { return };
                 happened(&mut self.report, open, other);
+                if let Fact::Informed { contact, told: Told::Rate, dispatcher, again: false, .. } = other {
+                    self.asked.insert(*contact, (*dispatcher, None));
+                }
                 if let Fact::Ended { contact, ending, .. } = other {
                     self.ended(*contact, *ending);
                 }
@@ -205,7 +224,18 @@ impl Reporter {
 
     /// What was counted. Contacts that have not ended are in it as far as they have come.
     pub fn finish(self) -> Report {
-        self.report
+        let mut report = self.report;
+        report.asked_to_rate = self.asked.len() as u64;
+        for (room, stars) in self.asked.into_values() {
+            let Some(stars) = stars else { continue };
+            if let Some(count) = report.ratings.get_mut(usize::from(stars).wrapping_sub(1)) {
+                *count += 1;
+                let room = report.rooms.entry(room).or_default();
+                room.stars += u64::from(stars);
+                room.rated += 1;
+            }
+        }
+        report
     }
 }
 
@@ -230,6 +260,7 @@ fn happened(report: &mut Report, open: &mut Open, fact: &Fact) {
         Fact::Said { seat: None, .. } => report.said_by_callers += 1,
         Fact::Delivered { delivered, .. } => report.said_in_vain += u64::from(!delivered),
         Fact::Read { .. } => report.reads += 1,
+        Fact::Informed { told: Told::Heard, again: false, .. } => report.informed += 1,
         Fact::Declined { seat, .. } => report.rooms.entry(seat.dispatcher).or_default().declined += 1,
         Fact::Asked { offer, why, .. } => match why {
             AskedWhy::AllCall => report.all_calls += 1,

@@ -9,6 +9,9 @@ pub mod path {}
 #[doc = include_str!("console.md")]
 pub mod console {}
 
+#[doc = include_str!("feed.md")]
+pub mod feed {}
+
 #[doc = include_str!("glossary.md")]
 pub mod glossary {}
 

@@ -91,6 +91,9 @@ enum Says {
         event: String,
     },
     Heartbeat,
+    Inform {
+        offer: String,
+    },
     Join {
         contact: String,
         with: String,
@@ -190,6 +193,7 @@ pub fn read_says(text: &str) -> Result<ConsoleSays, SaysError> {
         Says::EndEvent { event } => ConsoleSays::EndEvent { event: event_id(&event)? },
         Says::Dispatched { offer } => ConsoleSays::Dispatched { offer: offer_id(&offer)? },
         Says::Heartbeat => ConsoleSays::Heartbeat,
+        Says::Inform { offer } => ConsoleSays::Inform { offer: offer_id(&offer)? },
         Says::Join { contact, with } => ConsoleSays::Join { contact: contact_id(&contact)?, with: contact_id(&with)? },
         Says::Note { contact, text } => ConsoleSays::Note { contact: contact_id(&contact)?, text },
         Says::Read { contact } => ConsoleSays::Read { contact: contact_id(&contact)? },
@@ -291,6 +295,7 @@ fn hears_json(hears: &ConsoleHears, tables: &Tables, now: Timestamp) -> Value {
         ConsoleHears::EventOver { event, by } => {
             json!({ "t": "event_over", "event": event.to_string(), "by": by.as_ref().map(seat_json) })
         }
+        ConsoleHears::Informed { contact, by } => json!({ "t": "informed", "contact": contact.to_string(), "by": seat_json(by) }),
         ConsoleHears::Joined { contact, incident, contacts, by } => json!({
             "t": "joined",
             "contact": contact.to_string(),
@@ -407,6 +412,7 @@ fn offer_json(offer: &Offer, tables: &Tables) -> Value {
         "dispatched": offer.dispatched,
         "rings": offer.rings,
         "interpreter": offer.interpreter,
+        "may_inform": offer.may_inform,
         "event": offer.event.map(|event| event.to_string()),
         "callback": callback,
         "repeat": repeat,

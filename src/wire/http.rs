@@ -11,6 +11,7 @@
 //!
 //! Whatever is refused is answered with [`Refused`].
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::decision_json::DecisionJson;
@@ -117,7 +118,7 @@ impl LegSaid {
 }
 
 /// Why something was not done, and what to do about it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Refused {
     pub error: String,
     pub remedy: String,

@@ -21,6 +21,7 @@ use crate::event::{EventArea, EventId, EventTerms};
 use crate::geo::area::Shape;
 use crate::geo::point::Point;
 use crate::incident::{Because, Candidate, IncidentId};
+use crate::inform::Told;
 use crate::limits::{
     CHAIN_MAX, CLAIM_VERTICES_MAX, CLAIMS_MAX, COMMAND_REASON_BYTES_MAX, DISCREPANCIES_MAX, EVENT_TYPES_MAX, EVENT_WORDS_BYTES_MAX,
     FRAME_BYTES_MAX, IDENTITY_BYTES_MAX, JOINED_MAX, LANGUAGES_MAX, NEIGHBOURS_MAX, NOTE_BYTES_MAX, NOTES_SHOWN_MAX, ODDITIES_MAX,
@@ -357,6 +358,7 @@ layout_codes!(Oddity {
     8 => TextCut, 9 => UnknownDoor, 10 => UnknownEvent,
 });
 layout_codes!(Role { 0 => Responsible, 1 => Overflow, 2 => Neighbour, 3 => Test, 4 => AllCall, 5 => Repeat, 6 => Audit });
+layout_codes!(Told { 0 => Heard, 1 => Rate });
 layout_codes!(Duty { 0 => Dispatcher, 1 => Supervisor, 2 => Auditor, 3 => System });
 layout_codes!(Delivery { 0 => Pending, 1 => Delivered, 2 => Failed });
 layout_codes!(HangUp { 0 => Caller, 1 => LineDropped, 2 => Silent });
@@ -615,6 +617,7 @@ layout_struct!(Offer {
     interpreter: bool,
     event: Opt<EventId>,
     ended: List<ContactId, JOINED_MAX>,
+    may_inform: bool,
 });
 layout_struct!(EventId { partition: u16, seq: u64 });
 layout_enum!(EventArea { 0 => Area(area: Name), 1 => Circle { center: Point, radius_cm: u32 } });
@@ -676,6 +679,7 @@ layout_enum!(ConsoleSays {
     18 => Dispatched { offer: OfferId },
     19 => Declare { terms: EventTerms },
     20 => EndEvent { event: EventId },
+    21 => Inform { offer: OfferId },
 });
 layout_enum!(ConsoleHears {
     0 => SignedIn { seat: Seat, tables: TablesVersion },
@@ -704,6 +708,7 @@ layout_enum!(ConsoleHears {
     23 => Declared { event: Event },
     24 => EventOver { event: EventId, by: Opt<Seat> },
     25 => MembersEnded { contact: ContactId, ended: List<ContactId, JOINED_MAX> },
+    26 => Informed { contact: ContactId, by: Seat },
 });
 layout_struct!(Hello { sessions_before: u32 });
 layout_struct!(Welcome { session: u64 });
@@ -746,6 +751,17 @@ layout_enum!(Fact {
     21 => Declared { at: Timestamp, event: Event },
     22 => EventOver { at: Timestamp, event: EventId, seat: Opt<Seat> },
     23 => Left { at: Timestamp, contact: ContactId, ended: List<ContactId, JOINED_MAX> },
+    24 => Informed {
+        at: Timestamp,
+        contact: ContactId,
+        told: Told,
+        number: Name,
+        lang: Opt<[u8; 2]>,
+        dispatcher: Name,
+        seat: Opt<Seat>,
+        again: bool,
+    },
+    25 => Rated { at: Timestamp, contact: ContactId, stars: u8 },
 });
 
 pub(super) fn fact_code(fact: &Fact) -> u8 {
@@ -774,6 +790,8 @@ pub(super) fn fact_code(fact: &Fact) -> u8 {
         Fact::Declared { .. } => 21,
         Fact::EventOver { .. } => 22,
         Fact::Left { .. } => 23,
+        Fact::Informed { .. } => 24,
+        Fact::Rated { .. } => 25,
     }
 }
 

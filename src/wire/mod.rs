@@ -4,6 +4,7 @@
 //! - [`checkpoint`]: what a restart needs of a journal.
 //! - `layout` (private): which bytes each domain type becomes, in one table a reader can hold beside a capture.
 //! - [`contact_json`], [`decision_json`], [`http`]: what scripts, apps, ops and `najda explain` read and write.
+//! - [`eido`], [`feed`]: incidents as other systems read them, and what is said about them.
 //! - [`reading`]: the messages of telephony, each read into one [`reading::Reading`] and from there into a `Contact`. Formats: [`sip`]
 //!   (with [`call`], [`uri`], [`access`], [`passport`], [`multipart`]), [`pidf_lo`], [`lost`], [`held`], [`aml`], [`msd`], [`cap`];
 //!   [`stated`] and [`xml`] are what the XML formats share, [`reading_json`] is what `najda read` prints.
@@ -26,13 +27,16 @@ pub mod call;
 pub mod cap;
 pub mod dialog_info;
 pub mod ecall;
+pub mod eido;
 pub mod envelope;
+pub mod feed;
 pub mod held;
 pub mod lost;
 pub mod lost_answer;
 pub mod msd;
 pub mod multipart;
 pub mod notes;
+pub mod notification;
 pub mod passport;
 pub mod pidf_lo;
 pub mod reading;

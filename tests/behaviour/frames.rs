@@ -13,6 +13,7 @@ use najda::event::{EventArea, EventId, EventTerms};
 use najda::geo::area::Shape;
 use najda::geo::point::Point;
 use najda::incident::{Because, Candidate, IncidentId};
+use najda::inform::Told;
 use najda::limits::{
     CHAIN_MAX, CLAIM_VERTICES_MAX, CLAIMS_MAX, DISCREPANCIES_MAX, EVENT_TYPES_MAX, EVENT_WORDS_BYTES_MAX, FACT_BYTES_MAX, FRAME_BYTES_MAX,
     IDENTITY_BYTES_MAX, NEIGHBOURS_MAX, NOTE_BYTES_MAX, REASON_BYTES_MAX, REASONS_MAX, RELATED_MAX, SAID_BYTES_MAX, SAID_SHOWN_MAX,
@@ -96,7 +97,7 @@ fn the_checksums_of_the_full_messages_of_version_four_do_not_change() {
     assert_eq!([contact_crc, offer_crc, fact_crc], GOLDEN);
 }
 
-const GOLDEN: [(usize, u32); 3] = [(319, 3_801_514_286), (1073, 1_405_339_864), (656, 806_782_813)];
+const GOLDEN: [(usize, u32); 3] = [(319, 3_801_514_286), (1074, 3_862_548_624), (656, 806_782_813)];
 
 // --- damage ---
 
@@ -619,6 +620,7 @@ fn full_offer() -> Offer {
         dispatched: true,
         rings: false,
         interpreter: true,
+        may_inform: true,
         event: Some(EventId { partition: 0, seq: 38 }),
         ended: vec![ContactId(74)],
     }
@@ -883,13 +885,13 @@ fn any_offer() -> impl Strategy<Value = Arc<Offer>> {
     let how = (role, any_at(), any::<[bool; 3]>(), option::of(any_seat()), option::of(any_callback()), option::of(any_repeat()));
     let joint = (any_incident(), vec(any_id(), 0..3), vec(any_candidate(), 0..=RELATED_MAX), vec(any_note(), 0..3));
     let event = (option::of(any_event_id()), vec(any_id(), 0..3));
-    let joint = (joint, vec(any_share(), 0..=SERVICES_MAX), any::<[bool; 3]>(), event);
+    let joint = (joint, vec(any_share(), 0..=SERVICES_MAX), any::<[bool; 4]>(), event);
     (what, how, joint).prop_map(|((id, contact, decision, responsible), how, joint)| {
-        let ((incident, joined, candidates, notes), shares, [dispatched, rings, interpreter], (event, ended)) = joint;
+        let ((incident, joined, candidates, notes), shares, [dispatched, rings, interpreter, may_inform], (event, ended)) = joint;
         let (role, take_by, [confirmed, accepted, alarm], held_by, callback, repeat) = how;
         let offer = Offer::new(id, contact, decision, responsible, role);
         let offer = Offer { take_by, confirmed, held_by, accepted, alarm, callback, repeat, ..offer };
-        let offer = Offer { dispatched, rings, interpreter, event, ended, ..offer };
+        let offer = Offer { dispatched, rings, interpreter, may_inform, event, ended, ..offer };
         Arc::new(Offer { incident, joined, candidates, notes, shares, ..offer })
     })
 }
@@ -1063,6 +1065,7 @@ fn console_says() -> impl Strategy<Value = ConsoleSays> {
         (any_id(), text(SAID_BYTES_MAX)).prop_map(|(contact, text)| ConsoleSays::Say { contact, text }),
         any_id().prop_map(|contact| ConsoleSays::Read { contact }),
         any_offer_id().prop_map(|offer| ConsoleSays::Dispatched { offer }),
+        any_offer_id().prop_map(|offer| ConsoleSays::Inform { offer }),
         any_terms().prop_map(|terms| ConsoleSays::Declare { terms }),
         any_event_id().prop_map(|event| ConsoleSays::EndEvent { event }),
     ]
@@ -1103,6 +1106,7 @@ fn console_hears() -> impl Strategy<Value = ConsoleHears> {
         }),
         (any_offer_id(), any_seat()).prop_map(|(offer, by)| ConsoleHears::Dispatched { offer, by }),
         (any_id(), vec(any_id(), 0..4)).prop_map(|(contact, ended)| ConsoleHears::MembersEnded { contact, ended }),
+        (any_id(), any_seat()).prop_map(|(contact, by)| ConsoleHears::Informed { contact, by }),
         any_event().prop_map(|event| ConsoleHears::Declared { event }),
         (any_event_id(), option::of(any_seat())).prop_map(|(event, by)| ConsoleHears::EventOver { event, by }),
     ]
@@ -1182,6 +1186,13 @@ fn fact() -> impl Strategy<Value = Fact> {
         (any_at(), any_event()).prop_map(|(at, event)| Fact::Declared { at, event }),
         (any_at(), any_id(), vec(any_id(), 0..4)).prop_map(|(at, contact, ended)| Fact::Left { at, contact, ended }),
         (any_at(), any_event_id(), option::of(any_seat())).prop_map(|(at, event, seat)| Fact::EventOver { at, event, seat }),
+        (any_at(), any_id(), any::<[bool; 2]>(), any_name(), any_seat(), option::of(any_seat())).prop_map(
+            |(at, contact, [rate, again], number, of, seat)| {
+                let told = if rate { Told::Rate } else { Told::Heard };
+                Fact::Informed { at, contact, told, number, lang: Some(*b"ar"), dispatcher: of.dispatcher, seat, again }
+            }
+        ),
+        (any_at(), any_id(), any::<u8>()).prop_map(|(at, contact, stars)| Fact::Rated { at, contact, stars }),
         (any_at(), any::<[u8; 32]>(), any_name()).prop_map(|(at, version, by)| Fact::Tables { at, version: TablesVersion(version), by }),
     ]
 }

@@ -238,6 +238,7 @@ impl Day {
                 Some(shown) => ConsoleSays::HandBack { offer, contact: Arc::clone(&shown.contact), decision: Arc::clone(&shown.decision) },
                 None => return,
             },
+            23 => ConsoleSays::Inform { offer },
             24 | 25 => ConsoleSays::Transfer { offer, to: name(pick(who, &ROOMS)), reason: reason() },
             26 => ConsoleSays::Note { contact: offer.contact, text: "a note".into() },
             27 | 28 => ConsoleSays::Join { contact: offer.contact, with: who.get(&offers).contact },

@@ -74,6 +74,8 @@ pub struct Screen {
 #[derive(Clone, Debug, Default)]
 struct Book {
     arrived: BTreeMap<ContactId, u64>,
+    quiet: BTreeSet<ContactId>,
+    informed: BTreeMap<ContactId, Vec<u64>>,
     taken: BTreeMap<(OfferId, Seat), u64>,
     accepted: BTreeMap<(OfferId, Seat), u64>,
     closed: BTreeMap<(OfferId, Seat), u64>,
@@ -476,8 +478,16 @@ impl Stage {
         let again = !self.lost.is_empty();
         let book = &mut self.book;
         match fact {
-            Fact::Arrived { contact, .. } => {
+            Fact::Arrived { contact, decision, .. } => {
+                if decision.quiet {
+                    book.quiet.insert(contact.id);
+                }
                 assert!(book.arrived.insert(contact.id, seq).is_none() || again, "a contact arrives once");
+            }
+            Fact::Redecided { contact, decision, .. } if decision.quiet => drop(book.quiet.insert(*contact)),
+            Fact::Informed { contact, again: false, .. } => {
+                assert!(!book.quiet.contains(contact), "nothing is sent to the caller of a contact that was quiet once");
+                book.informed.entry(*contact).or_default().push(seq);
             }
             Fact::Taken { offer, seat, .. } => drop(book.taken.insert((*offer, *seat), seq)),
             Fact::Accepted { offer, seat, .. } => drop(book.accepted.insert((*offer, *seat), seq)),
@@ -545,6 +555,7 @@ impl Stage {
                 said.iter().all(held) && said.is_sorted_by_key(|said| said.number)
             }
             ConsoleHears::Dispatched { offer, by } => self.is_held(self.book.dispatched.get(&(*offer, *by))),
+            ConsoleHears::Informed { contact, .. } => !self.lost.is_empty() || self.one_is_held(self.book.informed.get(contact)),
             ConsoleHears::Declared { event } => self.one_is_held(self.book.declared.get(&event.id)),
             ConsoleHears::Joined { contact, incident, .. } => self.one_is_held(self.book.joined.get(&(*contact, *incident))),
             _ => true,

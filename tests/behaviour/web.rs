@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::{SinkExt, StreamExt};
 use najda::deliver::{Duty, Seat};
-use najda::edge::console::web::{WebConfig, WebDoor, WebDoorError, pass};
+use najda::edge::console::web::{Tiles, WebConfig, WebDoor, WebDoorError, pass};
 use najda::units::Name;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -334,6 +334,37 @@ async fn without_tls_it_listens_on_this_machine_only() {
     let running = Running::start(Keep::InFiles, Set::testland()).await;
     let config = WebConfig::new(SocketAddr::from(([0, 0, 0, 0], 0)), None, running.state());
     assert!(matches!(WebDoor::start(config, &running.node).await, Err(WebDoorError::PlainBeyondLoopback { .. })));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pictures_come_only_from_the_server_that_ops_named() {
+    for named in [false, true] {
+        let running = Running::start(Keep::InFiles, Set::testland()).await;
+        let tiles = named.then(|| Tiles::new("https://tiles.example:8443/base/{z}/{x}/{y}.png", "the survey").unwrap());
+        let web = WebDoor::start(WebConfig { tiles, ..plain(&running, 0) }, &running.node).await.unwrap();
+        let house = House { running, web };
+        let cookie = house.sign_in("TL-CAP-FIR").await;
+        let (_, head, _) = http(house.addr(), "GET", "/", "", "").await;
+        let policy = head.lines().find_map(|line| line.strip_prefix("content-security-policy: ")).unwrap();
+        let pictures = policy.split(';').find(|part| part.trim().starts_with("img-src")).unwrap().trim();
+        assert_eq!(pictures, if named { "img-src 'self' data: https://tiles.example:8443" } else { "img-src 'self' data:" });
+        assert!(policy.contains("connect-src 'self';") && !policy.contains("unsafe"), "{policy}");
+        let (status, _, body) = http(house.addr(), "GET", "/console/tables.json", &cookie, "").await;
+        let tables: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!((status, tables["tiles"]["words"].as_str()), (200, named.then_some("the survey")));
+    }
+    for (url, why) in [
+        ("https://t.example/{z}/{x}.png", "{y} is missing"),
+        ("http://t.example/{z}/{x}/{y}", "not https"),
+        ("https://{x}.example/{z}/{y}", "the host must be one"),
+        ("https://a@t.example/{z}/{x}/{y}", "no host"),
+        ("/{z}/{x}/{y}", "no host"),
+        ("https://t.example/{z}/{x}/{y} 'unsafe-inline'", "cannot be read"),
+        ("https://t.example; script-src */{z}/{x}/{y}", "cannot be read"),
+    ] {
+        let error = Tiles::new(url, "").unwrap_err();
+        assert!(error.contains(why), "{url}: {error}");
+    }
 }
 
 // --- what is said ---

@@ -191,6 +191,9 @@ export class Mock {
       case 'accept':
         offer.accepted = true;
         return this.send({ t: 'accepted', offer: says.offer, by });
+      case 'inform':
+        offer.may_inform = false;
+        return this.send({ t: 'informed', contact: offer.contact, by });
       case 'dispatched':
         offer.dispatched = true;
         return this.send({ t: 'dispatched', offer: says.offer, by });

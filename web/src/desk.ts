@@ -11,7 +11,7 @@ export const GROUPS = ['alarm', 'waiting', 'callback', 'mine', 'others', 'told']
 export type Group = (typeof GROUPS)[number];
 
 /** A command that was said and whose answer is awaited. */
-export type Asked = 'taking' | 'accepting' | 'releasing' | 'declining' | 'closing' | 'calling_back' | 'transferring' | 'dispatching';
+export type Asked = 'taking' | 'accepting' | 'releasing' | 'declining' | 'closing' | 'calling_back' | 'transferring' | 'dispatching' | 'informing';
 
 /** An offer on the page. */
 export interface Shown {
@@ -29,6 +29,7 @@ export interface Shown {
   takenAt: Micros | null;
   acceptedAt: Micros | null;
   dispatchedAt: Micros | null;
+  informedAt: Micros | null;
 }
 
 /** Something to say to the person, once. */
@@ -43,12 +44,12 @@ export type Remark =
 
 export const OUTCOMES: Outcome[] = ['help_needed', 'no_help_needed', 'no_answer', 'no_number', 'called_again'];
 
-export type Act = 'take' | 'accept' | 'release' | 'decline' | 'close' | 'callback' | 'transfer' | 'note' | 'join' | 'split' | 'add' | 'dispatched' | 'write';
+export type Act = 'take' | 'accept' | 'release' | 'decline' | 'close' | 'callback' | 'transfer' | 'note' | 'join' | 'split' | 'add' | 'dispatched' | 'inform' | 'write';
 
 /** Why an action cannot be done now. */
 export type WhyNot = 'no_link' | 'nothing_chosen' | 'mine_already' | 'take_first' | 'accept_first' | 'accepted_already' | 'nobody_to_call'
   | 'answer_awaited' | 'nothing_to_join' | 'not_joined' | 'only_told'
-  | 'only_read' | 'dispatched_already' | 'no_text' | 'lead_writes';
+  | 'only_read' | 'dispatched_already' | 'no_text' | 'lead_writes' | 'no_message';
 
 export function same(a: Seat | null | undefined, b: Seat | null | undefined): boolean {
   return !!a && !!b && a.dispatcher === b.dispatcher && a.seat === b.seat;
@@ -236,6 +237,8 @@ export class Desk {
         return !mine ? 'take_first' : offer.accepted ? 'accepted_already' : null;
       case 'dispatched':
         return !mine ? 'take_first' : !offer.accepted ? 'accept_first' : offer.dispatched ? 'dispatched_already' : null;
+      case 'inform':
+        return !mine ? 'take_first' : offer.may_inform ? null : 'no_message';
       case 'write':
         return this.whyNotWrite(shown);
       case 'release':
@@ -344,6 +347,12 @@ export class Desk {
         });
       case 'dispatched':
         return this.touch(hears.offer, (shown) => ([shown.asked, shown.offer.dispatched, shown.dispatchedAt] = [null, true, now]));
+      case 'informed':
+        return this.each(hears.contact, (shown) => {
+          if (shown.asked === 'informing') shown.asked = null;
+          shown.offer.may_inform = false;
+          shown.informedAt = now;
+        });
       case 'declared':
         this.declared.set(hears.event.id, hears.event);
         if (this.caughtUp) this.remarks.push({ is: 'declared', event: hears.event });
@@ -422,6 +431,7 @@ export class Desk {
       takenAt: known?.takenAt ?? null,
       acceptedAt: known?.acceptedAt ?? null,
       dispatchedAt: known?.dispatchedAt ?? null,
+      informedAt: known?.informedAt ?? null,
       asked: null,
       old: false,
     };

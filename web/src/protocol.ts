@@ -46,6 +46,8 @@ export interface Tables {
   places: { name: Names; lat: number; lon: number }[];
   borders: { of: string[]; line: Point[] }[];
   services: string[];
+  /** Pictures under the map, where ops named a server of them. */
+  tiles?: { url: string; words: string };
 }
 
 export type CallerGone = 'caller' | 'line_dropped' | 'silent';
@@ -202,11 +204,13 @@ export interface Offer {
   interpreter?: boolean;
   /** The declared event it belongs to. */
   event?: string | null;
+  /** A message may be sent to the caller. */
+  may_inform?: boolean;
 }
 
 export type Says =
   | { t: 'sign_in'; languages: string[]; text: boolean }
-  | { t: 'shown' | 'take' | 'accept' | 'release' | 'dispatched'; offer: string }
+  | { t: 'shown' | 'take' | 'accept' | 'release' | 'dispatched' | 'inform'; offer: string }
   | { t: 'decline' | 'close'; offer: string; reason: string }
   | { t: 'called_back'; offer: string; outcome: Outcome; reason: string }
   | { t: 'transfer'; offer: string; to: string; reason: string }
@@ -227,6 +231,7 @@ export type Hears = { seq: number } & (
   | { t: 'confirmed'; contact: string }
   | { t: 'changed'; contact: string; revision: number; decision: Decision; claims?: Claim[]; place?: Place }
   | { t: 'taken' | 'accepted' | 'dispatched' | 'closed'; offer: string; by: Seat }
+  | { t: 'informed'; contact: string; by: Seat }
   | { t: 'waiting'; offer: string; why: WaitingWhy }
   | { t: 'withdrawn'; offer: string }
   | { t: 'hung_up'; contact: string; why: CallerGone }

@@ -523,6 +523,8 @@ export class SeatPage {
         return this.command({ t: 'accept', offer }, 'accepting');
       case 'dispatched':
         return this.command({ t: 'dispatched', offer }, 'dispatching');
+      case 'inform':
+        return this.command({ t: 'inform', offer }, 'informing');
       case 'release':
         return this.command({ t: 'release', offer }, 'releasing');
       case 'decline':

@@ -17,6 +17,7 @@ use crate::units::{ContactId, DispatcherId, Name, TablesVersion, Timestamp};
 /// Reasons offered for a close.
 const CLOSE_REASON: &str = "done";
 
+const NO_MESSAGE: &str = "no message may go to this caller: told already, quiet, a test, or no number of their own";
 const NO_TEXT: &str = "this caller did not write: there is nowhere to answer in writing";
 
 /// How the line is.
@@ -233,6 +234,12 @@ impl Desk {
                 shown.asked = None;
                 change(shown, |offer| offer.dispatched = true);
             }),
+            ConsoleHears::Informed { contact, .. } => {
+                for shown in self.offers.values_mut().filter(|shown| shown.offer.id.contact == contact) {
+                    shown.asked = None;
+                    change(shown, |offer| offer.may_inform = false);
+                }
+            }
             ConsoleHears::Withdrawn { offer } | ConsoleHears::Closed { offer, .. } => {
                 self.offers.remove(&offer);
                 if self.offers.keys().all(|other| other.contact != offer.contact) {
@@ -406,6 +413,7 @@ impl Desk {
         let Some(shown) = self.chosen() else { return Ask::Nothing };
         let (id, group, accepted, called) = (shown.offer.id, self.group(shown), shown.offer.accepted, shown.callback_is_final());
         let (to_call, writes) = (shown.awaits_callback(), shown.offer.contact.door.is_text());
+        let may_inform = shown.offer.may_inform;
         let mine = group == Group::Mine;
         let (says, asked) = match c {
             't' if !mine => (ConsoleSays::Take { offer: id }, "taking"),
@@ -421,6 +429,8 @@ impl Desk {
                 return self.begin(id, Typing::Decline);
             }
             'u' if mine && accepted => (ConsoleSays::Dispatched { offer: id }, "dispatching"),
+            'i' if mine && may_inform => (ConsoleSays::Inform { offer: id }, "telling the caller"),
+            'i' if mine => return self.say_why_not(NO_MESSAGE),
             'w' if !writes => return self.say_why_not(NO_TEXT),
             'w' if mine => return self.begin(id, Typing::Say),
             'f' if mine => return self.begin(id, Typing::HandOver),
@@ -431,7 +441,7 @@ impl Desk {
             'x' => return Ask::Say(ConsoleSays::Split { contact: id.contact }),
             '1'..='9' => return self.add(id, c),
             'u' if mine => return self.say_why_not("accept it first: a"),
-            'a' | 'b' | 'f' | 'r' | 'u' | 'w' if !mine => return self.say_why_not("take it first: t"),
+            'a' | 'b' | 'f' | 'i' | 'r' | 'u' | 'w' if !mine => return self.say_why_not("take it first: t"),
             'c' if mine => return self.say_why_not("accept it first: a"),
             'c' => return self.say_why_not("take it first: t"),
             _ => return Ask::Nothing,

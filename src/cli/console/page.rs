@@ -482,27 +482,28 @@ fn keys(desk: &Desk, width: usize) -> Line {
 }
 
 /// Every key, and what the words on the page mean.
-const KEYS: [(&str, &str); 21] = [
-    ("up, down", "choose a contact; what stands in alarm and what waits longest is on top"),
+const KEYS: [(&str, &str); 22] = [
+    ("up, down", "choose; on top what stands in alarm, then what waits longest"),
     ("t", "take it: it is yours when the journal holds your take"),
     ("a", "accept: help is on its way from your room"),
     ("u", "units of your room are on their way"),
+    ("i", "a message to the caller: heard, and who has taken it"),
     ("w", "write to a caller who came by text"),
-    ("d", "decline with a reason: a request; what you hold stays yours until another has taken it"),
-    ("r", "release it to the room: everybody who was asked sees it as waiting again"),
-    ("b", "called back: say what came of it. All but \"help needed\" closes it"),
+    ("d", "decline with a reason; it stays yours until another has taken it"),
+    ("r", "release it to the room: all who were asked see it as waiting"),
+    ("b", "called back: say what came of it; all but \"help needed\" close it"),
     ("c", "close what you have accepted"),
     ("n", "a note that every room on the contact reads"),
-    ("f", "hand it over: a room and a reason. It stays yours until somebody there has taken it"),
-    ("1 to 5", "add police, ambulance, civil defence, coast guard, search and rescue"),
-    ("j", "join it with the contact that is proposed as the same event; nothing leaves a screen"),
+    ("f", "hand it over, with a reason; yours until somebody there took it"),
+    ("1 to 5", "add police, ambulance, civil defence, coast guard or rescue"),
+    ("j", "join it with the contact proposed as the same event"),
     ("x", "split it from its incident again"),
     ("e, E", "declare an event around this contact; end one, if you supervise"),
     ("q", "sign out; what you hold goes to the others at once"),
     ("?", "this page; any key leaves it"),
     ("ALARM", "everybody was asked and nobody has taken it"),
     ("call back", "the caller is gone; the clock runs from then"),
-    ("AGAIN", "this line has another open contact; details name it and who holds it"),
+    ("AGAIN", "this line has another open contact; details name it"),
     ("told", "it may be yours: the place is in doubt. You may take it"),
 ];
 

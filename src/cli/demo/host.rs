@@ -35,6 +35,10 @@ impl Folders {
         self.root.join("engine")
     }
 
+    pub fn messages(&self) -> PathBuf {
+        self.root.join("messages.jsonl")
+    }
+
     pub fn log(&self) -> PathBuf {
         self.root.join("engine.log")
     }
@@ -143,6 +147,10 @@ fn spawn(folders: &Folders, addr: SocketAddr, [http, console]: [SocketAddr; 2], 
         .arg(folders.certs())
         .arg("--state")
         .arg(folders.engine())
+        .arg("--messages")
+        .arg(folders.messages())
+        .arg("--rating-url")
+        .arg(format!("https://{http}/r/"))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(log)

@@ -160,14 +160,16 @@ struct Person {
     accepted: BTreeSet<OfferId>,
     /// Whose caller is gone and was not called back so far.
     callbacks: BTreeSet<OfferId>,
+    /// Whose caller may be sent a message.
+    reachable: BTreeSet<OfferId>,
     is_open: bool,
 }
 
 impl Person {
     fn new(stage: &Arc<Stage>, seat: Seat, client: ConsoleClient) -> Self {
         let dice = Dice::new(stage.seed, &format!("{}/{}", seat.dispatcher, seat.seat));
-        let (plans, declined, held, told, accepted, callbacks) = Default::default();
-        Self { stage: Arc::clone(stage), seat, client, dice, plans, declined, held, told, accepted, callbacks, is_open: false }
+        let (plans, declined, held, told, accepted, callbacks, reachable) = Default::default();
+        Self { stage: Arc::clone(stage), seat, client, dice, plans, declined, held, told, accepted, callbacks, reachable, is_open: false }
     }
 
     async fn work(mut self, mut hears: tokio::sync::mpsc::Receiver<ConsoleHears>, mut stopped: watch::Receiver<bool>) {
@@ -241,6 +243,9 @@ impl Person {
             ConsoleHears::Accepted { offer, by } if self.held.contains(offer) => {
                 if *by == self.seat && self.accepted.insert(*offer) {
                     self.stage.score().accepted_in(self.seat.dispatcher);
+                    if self.reachable.remove(offer) {
+                        self.say(ConsoleSays::Inform { offer: *offer });
+                    }
                 }
                 self.plan(*offer, Next::Close, now, CLOSE);
             }
@@ -266,6 +271,7 @@ impl Person {
             | ConsoleHears::Delivered { .. }
             | ConsoleHears::Dispatched { .. }
             | ConsoleHears::EventOver { .. }
+            | ConsoleHears::Informed { .. }
             | ConsoleHears::Joined { .. }
             | ConsoleHears::MembersEnded { .. }
             | ConsoleHears::Noted { .. }
@@ -283,6 +289,7 @@ impl Person {
         self.say(ConsoleSays::Shown { offer: offer.id });
         let to_call = offer.callback.is_some_and(|callback| callback.outcome.is_none());
         place(&mut self.callbacks, offer.id, to_call);
+        place(&mut self.reachable, offer.id, offer.may_inform);
         place(&mut self.told, offer.id, matches!(offer.role, OfferRole::Neighbour | OfferRole::Test));
         match (offer.role, offer.held_by) {
             (OfferRole::Neighbour | OfferRole::Test, None) => self.stage.score().rooms.entry(self.seat.dispatcher).or_default().told += 1,
@@ -326,6 +333,7 @@ impl Person {
         self.told.remove(&offer);
         self.accepted.remove(&offer);
         self.callbacks.remove(&offer);
+        self.reachable.remove(&offer);
     }
 
     fn act(&mut self, offer: OfferId, next: Next) {

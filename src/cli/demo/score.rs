@@ -287,6 +287,7 @@ impl Score {
             | ConsoleHears::Delivered { .. }
             | ConsoleHears::Dispatched { .. }
             | ConsoleHears::EventOver { .. }
+            | ConsoleHears::Informed { .. }
             | ConsoleHears::Joined { .. }
             | ConsoleHears::MembersEnded { .. }
             | ConsoleHears::Noted { .. }

@@ -40,8 +40,8 @@ use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, COOKIE, HOST, ORIGIN, REFERRER_POLICY, SET_COOKIE, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, StatusCode};
-use axum::middleware::{Next, from_fn};
+use axum::http::{HeaderName, HeaderValue, StatusCode, Uri};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use hyper::body::Incoming;
@@ -79,11 +79,46 @@ pub struct WebConfig {
     /// Where invitations and revocations are kept, and the key of the cookies.
     pub state_folder: PathBuf,
     pub connections_max: usize,
+    /// Where the page gets pictures for its map; it draws the tables' own borders and asks nobody when there are none.
+    pub tiles: Option<Tiles>,
     pub consoles_max: usize,
     pub handshake_wait: Duration,
     pub head_wait: Duration,
     pub body_wait: Duration,
     pub drain_wait: Duration,
+}
+
+/// A server of map pictures, as ops name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tiles {
+    url: String,
+    /// Its scheme, host and port: what the page may ask.
+    origin: String,
+    /// Who made them, as their licence wants it said on the map.
+    words: String,
+}
+
+impl Tiles {
+    /// # Errors
+    /// What is wrong with the address.
+    pub fn new(url: &str, words: &str) -> Result<Self, String> {
+        let bad = |why: &str| format!("{url:?} is no address of map pictures: {why}; write https://HOST/{{z}}/{{x}}/{{y}}.png");
+        for part in ["{z}", "{x}", "{y}"] {
+            if !url.contains(part) {
+                return Err(bad(&format!("{part} is missing")));
+            }
+        }
+        // Braces are no part of a URI; what stands in their place is.
+        let uri: Uri = url.replace(['{', '}'], "").parse().map_err(|_| bad("it cannot be read"))?;
+        let authority = uri.authority().filter(|authority| !authority.as_str().contains('@')).ok_or_else(|| bad("it has no host"))?;
+        if uri.scheme_str() != Some("https") {
+            return Err(bad("it is not https"));
+        }
+        if url.split_once("//").is_some_and(|(_, rest)| rest.split('/').next().is_some_and(|host| host.contains('{'))) {
+            return Err(bad("the host must be one"));
+        }
+        Ok(Self { url: url.to_owned(), origin: format!("https://{authority}"), words: words.to_owned() })
+    }
 }
 
 impl WebConfig {
@@ -93,6 +128,7 @@ impl WebConfig {
             identity,
             state_folder,
             connections_max: HTTP_CONNECTIONS_MAX,
+            tiles: None,
             consoles_max: CONSOLES_MAX,
             handshake_wait: Duration::from_micros(HANDSHAKE_MICROS_MAX),
             head_wait: Duration::from_micros(HTTP_HEAD_MICROS_MAX),
@@ -238,20 +274,26 @@ fn router(hall: Arc<Hall>) -> Router {
         .route("/console/tables.json", get(tables))
         .route("/console/ws", get(talk))
         .fallback(assets::get)
-        .layer(from_fn(guarded))
+        .layer(from_fn_with_state(policy(hall.config.tiles.as_ref()), guarded))
         .with_state(hall)
 }
 
 /// What the page may do: nothing but speak to us.
-const POLICY: HeaderValue = HeaderValue::from_static(
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; font-src 'self'; \
-     media-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
-);
+/// Nothing from anywhere but here, save the map's pictures where ops named their server.
+fn policy(tiles: Option<&Tiles>) -> HeaderValue {
+    let pictures = tiles.map_or(String::new(), |tiles| format!(" {}", tiles.origin));
+    let policy = format!(
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:{pictures}; connect-src 'self'; font-src 'self'; \
+         media-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"
+    );
+    // A host that can stand in a URL can stand in a header.
+    HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
+}
 
-async fn guarded(request: Request, next: Next) -> Response {
+async fn guarded(State(policy): State<HeaderValue>, request: Request, next: Next) -> Response {
     let mut answer = next.run(request).await;
     let headers = answer.headers_mut();
-    headers.insert(CONTENT_SECURITY_POLICY, POLICY);
+    headers.insert(CONTENT_SECURITY_POLICY, policy);
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     headers.insert(HeaderName::from_static("cross-origin-opener-policy"), HeaderValue::from_static("same-origin"));
@@ -366,7 +408,15 @@ async fn tables(State(hall): State<Arc<Hall>>, request: Request) -> Response {
         Some(known) => known.1.clone(),
         None => {
             let version = tables.version;
-            let made = tokio::task::spawn_blocking(move || Bytes::from(tables_json(&tables, &map::lines(&tables)).to_string())).await;
+            let tiles = hall.config.tiles.clone();
+            let make = move || {
+                let mut value = tables_json(&tables, &map::lines(&tables));
+                if let (Some(fields), Some(tiles)) = (value.as_object_mut(), tiles) {
+                    fields.insert("tiles".to_owned(), object!({ "url": tiles.url, "words": tiles.words }));
+                }
+                Bytes::from(value.to_string())
+            };
+            let made = tokio::task::spawn_blocking(make).await;
             let text = made.unwrap_or_else(|_| Bytes::from_static(b"{}"));
             hall.map.store(Some(Arc::new((version, text.clone()))));
             text

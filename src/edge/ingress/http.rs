@@ -15,6 +15,7 @@
 //! | `POST /lost` | anybody | the room for a service at a place (RFC 5222); errors are 200 too |
 //! | `POST /v1/tables[?force=true]` | `ops/<name>` | 200 in force, 422 refused and the old set serves, 409 another is under way |
 //! | `POST /v1/dispatchers/{id}/state` | `ops/<name>` | 200, 404 no such dispatcher |
+//! | `GET /r/{token}`, `POST /r/{token}` | whoever was sent the link | the page on which help is rated |
 //! | `GET /metrics` | `ops/<name>` | OpenMetrics |
 //! | `GET /livez`, `GET /readyz` | anybody | 200, or 503 with the reasons |
 //!
@@ -33,6 +34,7 @@ mod contacts;
 mod legs;
 mod lost;
 mod ops;
+mod ratings;
 mod reports;
 mod words;
 
@@ -62,6 +64,7 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use self::ratings::Ratings;
 use super::alerts::Alerts;
 use super::devices::Devices;
 use super::lines::Lines;
@@ -69,6 +72,7 @@ use super::sip::{Legs, NAME_DEFAULT, SipDoor};
 use super::{DoorCounters, count};
 use crate::client::transport::{Identity, IdentityError};
 use crate::edge::listen;
+use crate::edge::notify::link_key;
 use crate::edge::run::{Node, NodeCore};
 use crate::edge::tls::{self, ResetKeyError, Role, RoleError};
 use crate::edge::tokens::{Tokens, TokensError};
@@ -175,6 +179,7 @@ impl HttpDoor {
             devices: sip.map(SipDoor::devices).unwrap_or_default(),
             legs: sip.map(SipDoor::legs),
             alerts: Alerts::default(),
+            ratings: Ratings::new(link_key(&config.state_folder)?),
             lines: Lines::new(true, Arc::clone(node.core()), Arc::clone(&counters), draining.clone()),
             id_key: tls::reset_key(&config.state_folder)?,
             tokens: ArcSwap::from_pointee(tokens),
@@ -229,6 +234,7 @@ struct Hall {
     /// Where legs of those calls are reported.
     legs: Option<Legs>,
     alerts: Alerts,
+    ratings: Ratings,
     counters: Arc<DoorCounters>,
     config: HttpConfig,
     lines: Lines,
@@ -307,6 +313,7 @@ fn router(hall: Arc<Hall>) -> Router {
         .route("/aml", post(reports::post_aml))
         .route("/aml/sms", post(reports::post_aml_sms))
         .route("/cap", post(reports::post_cap))
+        .route("/r/{token}", get(ratings::rating_page).post(ratings::post_rating))
         .route("/v1/tables", post(ops::post_tables))
         .route("/v1/dispatchers/{id}/state", post(ops::post_state))
         .route("/metrics", get(ops::metrics))

@@ -9,3 +9,5 @@ mod outage;
 mod retention;
 mod rig;
 mod rows;
+
+pub use retention::retained_journal;

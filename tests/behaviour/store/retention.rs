@@ -143,6 +143,14 @@ fn id(number: u64) -> ContactId {
     ContactId(u128::from(number) + 1)
 }
 
+/// A journal whose first days were removed, in `state` of a folder, and the first entry that is kept.
+pub fn retained_journal() -> (Arc<tempfile::TempDir>, u64) {
+    let story = Story::of_days(&[14]);
+    assert_eq!(story.retain(3).unwrap(), ExitCode::SUCCESS);
+    let first = story.reader().read(partition(), 1, 1).unwrap().entries[0].seq;
+    (story.folder, first)
+}
+
 #[test]
 fn a_file_ends_at_midnight_utc() {
     let story = Story::of_days(&[]);

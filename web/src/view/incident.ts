@@ -16,7 +16,7 @@ export type Command = Exclude<Act, 'add' | 'write'>;
 /** Acts with the key that is drawn on their button, in the order of a contact's life. */
 export const ACTS: { act: Command; key: string }[] = [
   { act: 'take', key: 't' }, { act: 'accept', key: 'a' }, { act: 'dispatched', key: 'u' }, { act: 'decline', key: 'd' }, { act: 'release', key: 'r' },
-  { act: 'transfer', key: 'f' }, { act: 'note', key: 'n' }, { act: 'join', key: 'j' }, { act: 'split', key: 'x' },
+  { act: 'inform', key: 'i' }, { act: 'transfer', key: 'f' }, { act: 'note', key: 'n' }, { act: 'join', key: 'j' }, { act: 'split', key: 'x' },
   { act: 'callback', key: 'b' }, { act: 'close', key: 'c' },
 ];
 
@@ -159,6 +159,7 @@ function stages({ desk, now, tables }: Ground, shown: Shown): string {
   if (shown.takenAt !== null) parts.push(`${said.stages.taken} ${time(shown.takenAt)}`);
   if (shown.acceptedAt !== null) parts.push(`${said.stages.accepted} ${time(shown.acceptedAt)}`);
   if (shown.dispatchedAt !== null) parts.push(`${said.stages.dispatched} ${time(shown.dispatchedAt)}`);
+  if (shown.informedAt !== null) parts.push(`${said.stages.informed} ${time(shown.informedAt)}`);
   if (offer.held_by === null && desk.group(shown) === 'waiting' && offer.take_by > 0) {
     parts.push(offer.take_by > now ? said.nextIn(age(offer.take_by - now)) : said.nextDue);
   }

@@ -25,6 +25,8 @@ export class MapView {
   private readonly where = el('p', { class: 'map-where' });
   private readonly box = el('div', { class: 'map-box', dir: 'ltr', role: 'region' });
   private readonly legend = el('p', { class: 'legend' });
+  private readonly credit = el('p', { class: 'credit' });
+  private pictures: L.TileLayer | null = null;
   private map: L.Map | null = null;
   private zoom: L.Control.Zoom | null = null;
   private readonly canvas = L.canvas({ padding: 0.3 });
@@ -40,7 +42,7 @@ export class MapView {
   private atCountry = true;
 
   constructor(private readonly choose: (id: string) => void) {
-    this.node = el('section', { class: 'map', 'aria-labelledby': 'map-title' }, this.title, this.box, this.where, this.legend);
+    this.node = el('section', { class: 'map', 'aria-labelledby': 'map-title' }, this.title, this.box, this.where, this.legend, this.credit);
   }
 
   /** The page changed size or language, or has other tables. */
@@ -57,6 +59,7 @@ export class MapView {
     if (this.tables !== tables) {
       this.tables = tables;
       this.drawBorders(tables);
+      this.drawTiles(tables);
       this.country();
     }
     [this.seen, this.marks] = ['', ''];
@@ -108,6 +111,13 @@ export class MapView {
     map.on('moveend zoomend resize', () => this.drawLabels());
     new ResizeObserver(() => map.invalidateSize({ animate: false })).observe(this.box);
     return map;
+  }
+
+  /** Pictures never hide what is ours: they lie under it, and it stays when they do not come. */
+  private drawTiles({ tiles }: Tables): void {
+    this.pictures?.remove();
+    this.pictures = tiles && this.map ? L.tileLayer(tiles.url, { maxZoom: ZOOM_MAX, referrerPolicy: 'no-referrer' }).addTo(this.map) : null;
+    text(this.credit, tiles?.words ?? '');
   }
 
   private drawBorders(tables: Tables): void {

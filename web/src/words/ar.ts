@@ -54,7 +54,7 @@ export const ar: Words = {
   states: { alarm: 'إنذار', waiting: 'ينتظر', callback: 'عاود الاتصال', mine: 'لديّ', accepted: 'مقبول', dispatched: 'الوحدات في الطريق', taken: 'مُستلم', told: 'للعلم' },
   asked: {
     taking: 'جارٍ الاستلام…', accepting: 'جارٍ القبول…', releasing: 'جارٍ الإعادة…', declining: 'جارٍ الاعتذار…', closing: 'جارٍ الإغلاق…',
-    calling_back: 'جارٍ التسجيل…', transferring: 'جارٍ التحويل…', dispatching: 'جارٍ التسجيل…',
+    calling_back: 'جارٍ التسجيل…', transferring: 'جارٍ التحويل…', dispatching: 'جارٍ التسجيل…', informing: 'جارٍ الإبلاغ…',
   },
   badges: {
     quiet: 'بلا رنين', again: 'متكرر', test: 'اختبار', text: 'كتابي', rings: 'يرن', old: 'قديم', wrote: (count) => `كتب ${count}`, event: 'حدث', joined: 'مدمج', alike: 'مشابه؟',
@@ -169,7 +169,7 @@ export const ar: Words = {
     proposed: (room) => `المسؤول الآن ${room}؛ المفتاح f يحوّله`,
     test: 'اختبار. لا أحد في خطر: هذا البلاغ اختبار أو تدريب.',
     noNotes: 'لا يوجد',
-    stages: { received: 'ورد', taken: 'استُلم', accepted: 'قُبل', dispatched: 'الوحدات في الطريق' },
+    stages: { received: 'ورد', taken: 'استُلم', accepted: 'قُبل', dispatched: 'الوحدات في الطريق', informed: 'أُبلغ المتصل' },
     noClaims: 'لم يُذكر أي مكان',
     noPlaces: 'كلام فقط: اسأل عن المكان.',
     here: 'في هذه الصفحة',
@@ -258,7 +258,7 @@ export const ar: Words = {
 
   acts: {
     take: 'استلام', takeOver: 'استلام بدلاً عنه', accept: 'قبول', release: 'إعادة', decline: 'اعتذار', close: 'إغلاق', callback: 'تم الاتصال',
-    transfer: 'تحويل', note: 'ملاحظة', join: 'دمج', split: 'فصل', add: 'إضافة خدمة', dispatched: 'الوحدات في الطريق', write: 'كتابة للمتصل',
+    transfer: 'تحويل', note: 'ملاحظة', join: 'دمج', split: 'فصل', add: 'إضافة خدمة', dispatched: 'الوحدات في الطريق', write: 'كتابة للمتصل', inform: 'إبلاغ المتصل',
   },
   phrases: [
     'هنا خدمة الطوارئ. المساعدة في الطريق إليك.', 'أين أنت بالتحديد؟', 'هل هناك مصابون؟', 'هل أنت في أمان؟ أجب بنعم أو لا.', 'ابقَ مكانك ولا تصدر صوتاً.', 'اخرج الآن وابتعد عن المكان.',
@@ -302,6 +302,7 @@ export const ar: Words = {
     only_told: 'غرفتك للعلم فقط: لا شيء تعتذر عنه',
     only_read: 'المدقق يرى كل شيء ولا ينفذ شيئاً',
     dispatched_already: 'الوحدات في الطريق من قبل',
+    no_message: 'لا يجوز إرسال رسالة: أُبلغ من قبل، أو بلاغ صامت، أو اختبار، أو لا رقم خاصاً به',
     no_text: 'هذا المتصل لم يكتب',
     lead_writes: 'يكتب من لديه الخدمة القائدة',
   },

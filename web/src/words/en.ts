@@ -56,7 +56,7 @@ export const en = {
   },
   asked: {
     taking: 'taking…', accepting: 'accepting…', releasing: 'releasing…', declining: 'declining…', closing: 'closing…',
-    calling_back: 'saying…', transferring: 'handing over…', dispatching: 'saying…',
+    calling_back: 'saying…', transferring: 'handing over…', dispatching: 'saying…', informing: 'telling…',
   },
   badges: {
     quiet: 'QUIET', again: 'AGAIN', test: 'TEST', text: 'TEXT', rings: 'RINGS', old: 'OLD', wrote: (count: string) => `WROTE ${count}`, event: 'EVENT', joined: 'JOINED', alike: 'ALIKE?',
@@ -171,7 +171,7 @@ export const en = {
     proposed: (room: string) => `${room} is responsible now; f hands it over`,
     test: 'TEST. Nobody is in danger: this contact is a test or a drill.',
     noNotes: 'none',
-    stages: { received: 'came', taken: 'taken', accepted: 'accepted', dispatched: 'units on the way' },
+    stages: { received: 'came', taken: 'taken', accepted: 'accepted', dispatched: 'units on the way', informed: 'caller told' },
     noClaims: 'no place was stated',
     noPlaces: 'Words only: ask where they are.',
     here: 'on this page',
@@ -263,6 +263,7 @@ export const en = {
   acts: {
     take: 'Take', takeOver: 'Take over', accept: 'Accept', release: 'Release', decline: 'Decline', close: 'Close', callback: 'Called back',
     transfer: 'Hand over', note: 'Note', join: 'Join', split: 'Split', add: 'Add service', dispatched: 'Units on the way', write: 'Write to the caller',
+    inform: 'Tell the caller',
   },
   actions: 'Actions',
   buttons: { events: 'Events', help: 'Keys', sheet: 'Hand-over', signOut: 'Sign out', language: 'Language', soundCheck: 'Sound check', silence: 'Silence' },
@@ -282,6 +283,7 @@ export const en = {
     dispatched_already: 'units are on their way already',
     no_text: 'this caller did not write',
     lead_writes: 'whoever holds the leading share writes',
+    no_message: 'no message may go: told already, quiet, a test, or no number of their own',
   },
   refusals: {
     held_by_another: 'another seat holds it', not_yours: 'it is another room’s', unknown: 'it has ended', out_of_turn: 'not now',

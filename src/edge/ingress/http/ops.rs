@@ -193,6 +193,7 @@ pub(super) async fn metrics(State(hall): State<Arc<Hall>>, request: Request<Body
         figures: &core.figures.load_full(),
         health: &hall.store.health(),
         stages: &core.stages,
+        messages: &core.messages,
         snapshot: &snapshot,
         doors: &doors,
         sessions_open: core.registry.open_count(),
