@@ -17,6 +17,7 @@ mod incidents;
 mod informed;
 mod joint;
 mod journal;
+mod killed;
 mod ladder;
 mod lost;
 mod life;

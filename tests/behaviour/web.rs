@@ -79,7 +79,7 @@ fn plain(running: &Running, port: u16) -> WebConfig {
 }
 
 /// One request on a connection of its own: status, head, body.
-async fn http(addr: SocketAddr, method: &str, path: &str, cookie: &str, body: &str) -> (u16, String, String) {
+pub async fn http(addr: SocketAddr, method: &str, path: &str, cookie: &str, body: &str) -> (u16, String, String) {
     let mut stream = TcpStream::connect(addr).await.unwrap();
     let length = body.len();
     let request = format!(
@@ -94,13 +94,13 @@ async fn http(addr: SocketAddr, method: &str, path: &str, cookie: &str, body: &s
     (status, head.to_owned(), body.to_owned())
 }
 
-struct Console {
+pub struct Console {
     socket: WebSocketStream<TcpStream>,
     seq: u64,
 }
 
 impl Console {
-    async fn connect(addr: SocketAddr, cookie: &str, origin: Option<&str>) -> Result<Self, Error> {
+    pub async fn connect(addr: SocketAddr, cookie: &str, origin: Option<&str>) -> Result<Self, Error> {
         let mut request = format!("ws://{addr}/console/ws").into_client_request()?;
         request.headers_mut().insert("cookie", cookie.parse().unwrap());
         if let Some(origin) = origin {
@@ -111,7 +111,7 @@ impl Console {
         Ok(Self { socket, seq: 0 })
     }
 
-    async fn say(&mut self, says: Value) {
+    pub async fn say(&mut self, says: Value) {
         self.send(Message::text(says.to_string())).await;
     }
 
@@ -121,7 +121,7 @@ impl Console {
     }
 
     /// The next message; `None` when the engine has closed. Numbers rise by one.
-    async fn hear(&mut self) -> Option<Value> {
+    pub async fn hear(&mut self) -> Option<Value> {
         loop {
             match timeout(WAIT, self.socket.next()).await.expect("something in time") {
                 Some(Ok(Message::Text(text))) => {
@@ -136,7 +136,7 @@ impl Console {
         }
     }
 
-    async fn until(&mut self, word: &str) -> Value {
+    pub async fn until(&mut self, word: &str) -> Value {
         loop {
             let value = self.hear().await.unwrap_or_else(|| panic!("closed before {word}"));
             if value["t"] == word {
@@ -146,7 +146,7 @@ impl Console {
     }
 
     /// Says a command about an offer and waits for the promise.
-    async fn done(&mut self, command: &str, offer: &str, promise: &str) {
+    pub async fn done(&mut self, command: &str, offer: &str, promise: &str) {
         self.say(json!({ "t": command, "offer": offer, "reason": "done" })).await;
         while self.until(promise).await["offer"] != *offer {}
     }
