@@ -276,6 +276,14 @@ pub struct Page {
 }
 
 impl Page {
+    /// The last entry that a page read from `from_seq` on answers for; the one before it when there is none.
+    pub fn through(&self, from_seq: u64) -> u64 {
+        let entry = self.entries.last().map(|entry| entry.seq);
+        let (hole, removal) = (self.holes.last().map(|hole| hole.last_seq), self.removals.last().map(|(seq, _)| *seq));
+        let ends = [self.next_seq.map(|next| next - 1), self.end.map(|end| end.seq), entry, hole, removal];
+        ends.into_iter().flatten().fold(from_seq.saturating_sub(1), u64::max)
+    }
+
     /// Nothing was read.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty() && self.holes.is_empty() && self.removals.is_empty() && self.breaks.is_empty()

@@ -141,11 +141,7 @@ impl Route {
         let tables = Arc::clone(&self.core.snapshot().tables);
         let informed = page.entries.iter().filter(|entry| entry.kind == KIND_INFORMED);
         let messages = informed.filter_map(|entry| self.message(entry.seq, &decode_fact(&entry.bytes).ok()?, &tables)).collect();
-        let entry = page.entries.last().map(|entry| entry.seq);
-        let (hole, removal) = (page.holes.last().map(|hole| hole.last_seq), page.removals.last().map(|(seq, _)| *seq));
-        let ends = [page.next_seq.map(|next| next - 1), page.end.map(|end| end.seq), entry, hole, removal];
-        let through = ends.into_iter().flatten().fold(from_seq - 1, u64::max);
-        Ok((messages, through, page.next_seq.is_none()))
+        Ok((messages, page.through(from_seq), page.next_seq.is_none()))
     }
 
     fn message(&self, seq: u64, fact: &Fact, tables: &Tables) -> Option<Message> {
@@ -170,7 +166,9 @@ impl Route {
             }
             match under_way.join_next().await {
                 Some(Ok(true)) => {}
-                Some(_) => return false,
+                Some(Ok(false)) => return false,
+                // The others still go out.
+                Some(Err(why)) => tracing::error!(%why, "sending a message to a caller panicked; it is given up"),
                 None => return waiting.len() == 0,
             }
         }

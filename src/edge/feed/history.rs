@@ -9,10 +9,10 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use super::book::{Book, Happening, Taken, Viewer};
-use super::hub::{Hub, book_at, facts_of, through_of};
+use super::hub::{Hub, book_at, facts_of};
 use crate::limits::READ_ENTRIES_MAX;
 use crate::store::{Page, Partition, Store, StoreError};
-use crate::units::{ContactId, Timestamp};
+use crate::units::Timestamp;
 
 /// What a viewer may see of a stretch of the journal.
 #[derive(Debug)]
@@ -84,7 +84,7 @@ impl History {
             for (seq, fact) in facts_of(&page).iter().filter(|(seq, _)| *seq <= through) {
                 self.book.take(*seq, fact);
             }
-            let read = through_of(&page, from).min(through);
+            let read = page.through(from).min(through);
             self.book.pass(if page.next_seq.is_none() { through } else { read });
         }
         Ok(self)
@@ -107,7 +107,7 @@ impl History {
                 _ => {}
             }
         }
-        let through = through_of(&page, from);
+        let through = page.through(from);
         self.book.pass(through);
         Ok(Stretch { happenings, through })
     }
@@ -119,7 +119,7 @@ fn start_for(hub: &Hub, first: u64, after: u64) -> Result<u64, StoreError> {
     let (mut oldest, mut from) = (None::<u64>, after + 1);
     loop {
         let page = store.read(Partition::default(), from, READ_ENTRIES_MAX)?;
-        let made = page.entries.iter().filter_map(|entry| entry.contact).map(made_micros).min();
+        let made = page.entries.iter().filter_map(|entry| entry.contact).map(|contact| contact.made_at().unix_micros).min();
         oldest = [oldest, made].into_iter().flatten().min();
         match page.next_seq {
             Some(next) => from = next,
@@ -131,11 +131,6 @@ fn start_for(hub: &Hub, first: u64, after: u64) -> Result<u64, StoreError> {
         None => after + 1,
     };
     Ok([Some(by_time), hub.oldest_began(after)].into_iter().flatten().fold(after + 1, u64::min).max(first))
-}
-
-/// When a contact's id was made (RFC 9562, 5.7).
-fn made_micros(contact: ContactId) -> u64 {
-    u64::try_from(contact.0 >> 80).unwrap_or(0).saturating_mul(1_000)
 }
 
 /// The first entry of `low..high` that was made at a time or later; `high` when none was.

@@ -113,7 +113,7 @@ impl Hub {
     /// Reads a page; true when there is nothing after it.
     fn step(&self, next_seq: &mut u64) -> Result<bool, StoreError> {
         let page = self.store.read(Partition::default(), *next_seq, READ_ENTRIES_MAX)?;
-        let (facts, through, ended) = (facts_of(&page), through_of(&page, *next_seq), page.next_seq.is_none());
+        let (facts, through, ended) = (facts_of(&page), page.through(*next_seq), page.next_seq.is_none());
         *next_seq = through + 1;
         let known = self.seq();
         if through <= known {
@@ -213,14 +213,6 @@ impl Hub {
 pub(super) fn facts_of(page: &Page) -> Vec<(u64, Fact)> {
     // What cannot be read is told of by the one who makes checkpoints.
     page.entries.iter().filter_map(|entry| Some((entry.seq, decode_fact(&entry.bytes).ok()?))).collect()
-}
-
-/// The last entry a page answers for.
-pub(super) fn through_of(page: &Page, from_seq: u64) -> u64 {
-    let entry = page.entries.last().map(|entry| entry.seq);
-    let (hole, removal) = (page.holes.last().map(|hole| hole.last_seq), page.removals.last().map(|(seq, _)| *seq));
-    let ends = [page.next_seq.map(|next| next - 1), page.end.map(|end| end.seq), entry, hole, removal];
-    ends.into_iter().flatten().fold(from_seq.saturating_sub(1), u64::max)
 }
 
 /// The book at the newest checkpoint at or before an entry; at the oldest there is when that is asked for.
